@@ -1,0 +1,218 @@
+"""A run is a folder: each stage reads what stands in it and adds its own files, whole or not at all.
+
+Writing is temporary file -> fsync -> rename, so a file under its final name is complete. A stage leaves a stamp with the
+hashes of what it read and wrote; the same stage with the same inputs is then kept, not repeated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from m4i_fast import __version__
+from m4i_fast.errors import RunError
+
+__all__ = ["Run", "StageReport", "atomic_path", "open_run", "read_json", "sha256_of", "stage", "write_json"]
+
+TEMPORARY = ".m4i-tmp-"
+LOCK = ".m4i-lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """An open run folder."""
+
+    root: Path
+
+    def path(self, name: str) -> Path:
+        """Where ``name`` lies in the run."""
+        return self.root / name
+
+    def need(self, name: str, *, made_by: str) -> Path:
+        """The path of a file that an earlier stage must have written.
+
+        Raises:
+            RunError: it is not there; names the command that makes it.
+        """
+        path = self.root / name
+        if not path.exists():
+            raise RunError(f"'{name}' is missing in this run", where=self.root, cure=f"Run first: {made_by}")
+        return path
+
+    def stamps(self) -> dict[str, dict[str, Any]]:
+        """All stages done so far, by name, in the order in which they ended."""
+        found = [read_json(path) for path in sorted((self.root / "stages").glob("*.json"))]
+        return {stamp["name"]: stamp for stamp in sorted(found, key=lambda stamp: stamp["ended"])}
+
+
+@dataclass(frozen=True, slots=True)
+class StageReport:
+    """What a stage did. ``kept``: nothing, since its result already stood there."""
+
+    name: str
+    kept: bool
+    wall_s: float
+    facts: dict[str, Any]
+
+
+@contextmanager
+def open_run(root: Path, *, create: bool = True) -> Iterator[Run]:
+    """Open a run folder for writing; one process at a time, nested use by one process allowed.
+
+    Raises:
+        RunError: another process holds it, it is not a folder, or it is absent and ``create`` is False.
+    """
+    import filelock
+
+    if root.exists() and not root.is_dir():
+        raise RunError("this is a file, not a run folder", where=root, cure="Choose another folder with --out.")
+    if not root.exists() and not create:
+        raise RunError(
+            "no such run folder",
+            where=root,
+            cure="Make one with: m4i-fast query DATA --engine ENGINE --out RUN",
+        )
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(root / LOCK, timeout=0, is_singleton=True)
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise RunError(
+            "another process is working in this run folder",
+            where=root,
+            cure="Wait until it has ended, or choose another folder with --out.",
+        ) from error
+    except OSError as error:
+        raise RunError(
+            f"the run folder cannot be written ({error.strerror})",
+            where=root,
+            cure="Choose another folder with --out.",
+        ) from error
+    try:
+        if lock.lock_counter == 1:
+            for stale in root.rglob(f"{TEMPORARY}*"):
+                stale.unlink(missing_ok=True)
+        yield Run(root)
+    finally:
+        lock.release()
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path``; at a clean end it is synced and renamed to ``path``, else removed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write ``value`` whole or not at all; NaN is refused, since it is no JSON."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file of the tool's own.
+
+    Raises:
+        RunError: it is not JSON; says line and column.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise RunError(
+            f"not valid JSON ({error.msg})",
+            where=f"{path}:{error.lineno}:{error.colno}",
+            cure="Delete the file and run its stage again.",
+        ) from error
+
+
+def sha256_of(path: Path) -> str:
+    """Hash of a file, or of a folder's files and their names in sorted order."""
+    if path.is_dir():
+        whole = hashlib.sha256()
+        for file in sorted(each for each in path.rglob("*") if each.is_file() and not each.name.startswith(".m4i-")):
+            whole.update(f"{file.relative_to(path).as_posix()}\0{sha256_of(file)}\n".encode())
+        return whole.hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def stage(
+    run: Run,
+    name: str,
+    *,
+    settings: Mapping[str, Any],
+    inputs: Mapping[str, Path],
+    outputs: Sequence[str],
+    work: Callable[[], Mapping[str, Any] | None],
+    again: bool = False,
+) -> StageReport:
+    """Do ``work`` unless its result already stands in the run.
+
+    Args:
+        run: the open run.
+        name: the stage; its stamp is ``stages/<name>.json``.
+        settings: JSON values that the result depends on.
+        inputs: files and folders that the result depends on, by role; hashed.
+        outputs: names in the run that ``work`` writes.
+        work: does it; may return facts (JSON) for the stamp.
+        again: do it even where the stamp fits.
+    """
+    stamp_path = run.path(f"stages/{name}.json")
+    wanted = {
+        "name": name,
+        "version": __version__,
+        "settings": dict(settings),
+        "inputs": {role: sha256_of(path) for role, path in sorted(inputs.items())},
+    }
+    wanted = json.loads(json.dumps(wanted))  # tuples become lists, as they will on disk
+    if not again and stamp_path.exists():
+        stamp = read_json(stamp_path)
+        same = all(stamp.get(key) == wanted[key] for key in wanted)
+        if same and all(_stands(run.path(out), digest) for out, digest in stamp["outputs"].items()):
+            return StageReport(name, kept=True, wall_s=stamp["wall_s"], facts=stamp["facts"])
+    stamp_path.unlink(missing_ok=True)
+    started = time.perf_counter()
+    facts = dict(work() or {})
+    wall = time.perf_counter() - started
+    write_json(
+        stamp_path,
+        wanted
+        | {
+            "outputs": {out: sha256_of(run.path(out)) for out in outputs},
+            "facts": facts,
+            "wall_s": round(wall, 3),
+            "ended": time.time(),
+            "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        },
+    )
+    return StageReport(name, kept=False, wall_s=wall, facts=facts)
+
+
+def _stands(path: Path, digest: str) -> bool:
+    return path.exists() and sha256_of(path) == digest
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

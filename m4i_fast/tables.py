@@ -1,0 +1,231 @@
+"""The tables of a run: one reader and one writer for each noun, Parquet on disk, recipes in the file's metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from m4i_fast.errors import DataError, RunError
+from m4i_fast.runs import atomic_path
+from m4i_fast.types import (
+    Embeddings,
+    FeatureTable,
+    Generations,
+    Membership,
+    MembershipScores,
+    OverlapScores,
+    Record,
+)
+
+__all__ = [
+    "read_embeddings",
+    "read_features",
+    "read_generations",
+    "read_membership",
+    "read_overlap",
+    "read_records",
+    "read_scores",
+    "write_embeddings",
+    "write_features",
+    "write_generations",
+    "write_membership",
+    "write_overlap",
+    "write_records",
+    "write_scores",
+]
+
+
+def write_records(path: Path, records: Sequence[Record]) -> None:
+    """Columns id, image, references (list), group, error."""
+    _write(
+        path,
+        {
+            "id": pa.array([record.id for record in records], pa.string()),
+            "image": pa.array([record.image for record in records], pa.string()),
+            "references": pa.array([list(record.references) for record in records], pa.list_(pa.string())),
+            "group": pa.array([record.group or record.id for record in records], pa.string()),
+            "error": pa.array([record.error for record in records], pa.string()),
+        },
+    )
+
+
+def read_records(path: Path) -> list[Record]:
+    """The records of a run, in their order."""
+    rows = _read(path, ("id", "image", "references", "group", "error")).to_pylist()
+    return [Record(row["id"], row["image"], tuple(row["references"]), row["group"], row["error"]) for row in rows]
+
+
+def write_generations(path: Path, generations: Generations) -> None:
+    """Columns id, text, tokens (list int32, trimmed to its length), log_probs (list float32 or null), error."""
+    lengths = generations.lengths
+    log_probs = generations.log_probs
+    _write(
+        path,
+        {
+            "id": pa.array(generations.ids, pa.string()),
+            "text": pa.array(generations.texts, pa.string()),
+            "tokens": _ragged(generations.tokens, lengths, pa.int32()),
+            "log_probs": pa.nulls(len(lengths), pa.list_(pa.float32()))
+            if log_probs is None
+            else _ragged(log_probs, lengths, pa.float32()),
+            "error": pa.array(generations.errors, pa.string()),
+        },
+    )
+
+
+def read_generations(paths: Sequence[Path]) -> Generations:
+    """All parts of a run's generations as one."""
+    table = pa.concat_tables([_read(path, ("id", "text", "tokens", "log_probs", "error")) for path in paths])
+    rows = table.num_rows
+    tokens_column = table["tokens"].combine_chunks()
+    lengths = np.diff(tokens_column.offsets.to_numpy()).astype(np.int32) if rows else np.zeros(0, np.int32)
+    width = int(lengths.max(initial=0))
+    inside = np.arange(width) < lengths[:, None]
+    tokens = np.zeros((rows, width), np.int32)
+    tokens[inside] = tokens_column.flatten().to_numpy(zero_copy_only=False)
+    log_probs = None
+    if rows and table["log_probs"].null_count == 0:
+        log_probs = np.zeros((rows, width), np.float32)
+        log_probs[inside] = table["log_probs"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return Generations(
+        tuple(table["id"].to_pylist()),
+        tuple(table["text"].to_pylist()),
+        tokens,
+        lengths,
+        log_probs,
+        tuple(table["error"].to_pylist()),
+    )
+
+
+def write_embeddings(path: Path, embeddings: Embeddings, *, recipe: str) -> None:
+    """Columns id, values (fixed-size list of float32)."""
+    flat = pa.array(np.ascontiguousarray(embeddings.values, np.float32).ravel())
+    values = pa.FixedSizeListArray.from_arrays(flat, embeddings.values.shape[1])
+    _write(path, {"id": pa.array(embeddings.ids, pa.string()), "values": values}, {"recipe": recipe})
+
+
+def read_embeddings(path: Path) -> tuple[Embeddings, str]:
+    """The vectors and the recipe they were made by."""
+    table = _read(path, ("id", "values"))
+    column = table["values"].combine_chunks()
+    values = column.flatten().to_numpy(zero_copy_only=False).reshape(table.num_rows, column.type.list_size)
+    return Embeddings(tuple(table["id"].to_pylist()), values.astype(np.float32)), _metadata(table)["recipe"]
+
+
+def write_overlap(path: Path, overlap: OverlapScores) -> None:
+    """Columns id and one float64 a metric."""
+    _write(path, _columns(overlap.ids, overlap.names, overlap.values), {"recipe": overlap.recipe})
+
+
+def read_overlap(path: Path) -> OverlapScores:
+    """The overlap scores of a run."""
+    ids, names, values, recipe = _matrix(path)
+    return OverlapScores(ids, names, values, recipe)
+
+
+def write_features(path: Path, features: FeatureTable) -> None:
+    """Columns id and one float64 a feature."""
+    _write(path, _columns(features.ids, features.names, features.values), {"recipe": features.recipe})
+
+
+def read_features(path: Path) -> FeatureTable:
+    """A feature table of a run."""
+    ids, names, values, recipe = _matrix(path)
+    return FeatureTable(ids, names, values, recipe)
+
+
+def write_scores(path: Path, scores: Sequence[MembershipScores]) -> None:
+    """Columns id and one float64 an attack; thresholds in the metadata. All attacks must share their ids."""
+    first = scores[0]
+    if any(each.ids != first.ids for each in scores):
+        raise RunError("the attacks scored different records", where=path, cure="Run 'm4i-fast attack score' again.")
+    values = np.column_stack([each.values for each in scores])
+    _write(
+        path,
+        _columns(first.ids, [each.attack for each in scores], values),
+        {f"threshold:{each.attack}": repr(float(each.threshold)) for each in scores},
+    )
+
+
+def read_scores(path: Path) -> list[MembershipScores]:
+    """The scores of all attacks of a run."""
+    table = _read(path, ("id",))
+    metadata = _metadata(table)
+    ids = tuple(table["id"].to_pylist())
+    return [
+        MembershipScores(name, ids, table[name].to_numpy(), float(metadata[f"threshold:{name}"]))
+        for name in table.column_names
+        if name != "id"
+    ]
+
+
+def write_membership(path: Path, membership: Membership) -> None:
+    """Columns id, is_member."""
+    _write(
+        path,
+        {
+            "id": pa.array(membership.ids, pa.string()),
+            "is_member": pa.array(membership.is_member, pa.bool_()),
+        },
+    )
+
+
+def read_membership(path: Path) -> Membership:
+    """Labels as this tool wrote them; for a user's CSV or id lists see ``m4i_fast.data.labels``."""
+    table = _read(path, ("id", "is_member"))
+    return Membership(tuple(table["id"].to_pylist()), table["is_member"].to_numpy(zero_copy_only=False))
+
+
+def _write(path: Path, columns: Mapping[str, Any], metadata: Mapping[str, str] | None = None) -> None:
+    table = pa.table(dict(columns)).replace_schema_metadata(dict(metadata or {}))
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+        if pq.read_metadata(temporary).num_rows != table.num_rows:
+            raise RunError("the table was not written whole", where=path, cure="Check the disk and run again.")
+
+
+def _read(path: Path, needed: Sequence[str]) -> pa.Table:
+    if not path.is_file():
+        raise DataError("no such file", where=path)
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DataError(f"not a readable Parquet file ({error})", where=path, cure="Make it again.") from error
+    missing = [name for name in needed if name not in table.column_names]
+    if missing:
+        raise DataError(f"column {', '.join(missing)} is missing; it has {', '.join(table.column_names)}", where=path)
+    return table
+
+
+def _metadata(table: pa.Table) -> dict[str, str]:
+    return {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+
+
+def _columns(ids: Sequence[str], names: Sequence[str], values: np.ndarray[Any, Any]) -> dict[str, pa.Array]:
+    columns: dict[str, pa.Array] = {"id": pa.array(ids, pa.string())}
+    for index, name in enumerate(names):
+        columns[name] = pa.array(np.ascontiguousarray(values[:, index], np.float64))
+    return columns
+
+
+def _matrix(path: Path) -> tuple[tuple[str, ...], tuple[str, ...], Any, str]:
+    table = _read(path, ("id",))
+    names = tuple(name for name in table.column_names if name != "id")
+    values = np.column_stack([table[name].to_numpy() for name in names]) if names else np.zeros((table.num_rows, 0))
+    return (
+        tuple(table["id"].to_pylist()),
+        names,
+        values.astype(np.float64),
+        _metadata(table).get("recipe", ""),
+    )
+
+
+def _ragged(matrix: np.ndarray[Any, Any], lengths: np.ndarray[Any, Any], kind: pa.DataType) -> pa.Array:
+    inside = np.arange(matrix.shape[1]) < lengths[:, None]
+    offsets = np.concatenate([[0], np.cumsum(inside.sum(axis=1))]).astype(np.int32)
+    return pa.ListArray.from_arrays(offsets, pa.array(matrix[inside], kind))
