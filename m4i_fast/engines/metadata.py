@@ -94,7 +94,7 @@ def from_json(text: str | None, where: object, *, kind: Kind | None = None) -> E
                 cure="Export the engine again with this version of m4i-fast.",
             )
         metadata = msgspec.json.decode(text, type=EngineMetadata)
-    except (msgspec.DecodeError, UnicodeError) as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise EngineError(f"its metadata cannot be read ({error})", where=where, cure=_EXPORT) from error
     if kind is not None and metadata.kind != kind:
         wanted, found = kind.replace("_", " "), metadata.kind.replace("_", " ")
