@@ -1,1 +1,94 @@
-"""The command line: one file a command; arguments in, one call, rendering out."""
+"""The command line: one file a command; arguments in, one call, rendering out.
+
+Nothing heavy is imported here or at the top of a command's file: ``--help`` must answer at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from m4i_fast.cli import attack, audit, data, demo, doctor, encode, evaluate, export, overlap, query, report, train
+from m4i_fast.errors import M4IError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="m4i-fast",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Does a captioning model give away what it was trained on? "
+    "Start with 'm4i-fast demo', or audit a model of your own: 'm4i-fast audit audit.toml'.",
+    epilog="Audit only models that you own or may audit.",
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from m4i_fast import __version__
+
+        print(f"m4i-fast {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command("demo")(demo.demo)
+app.command("audit")(audit.audit)
+app.command("query")(query.query)
+app.command("overlap")(overlap.overlap)
+app.command("encode")(encode.encode)
+app.add_typer(attack.app, name="attack")
+app.command("evaluate")(evaluate.evaluate)
+app.command("report")(report.report)
+app.add_typer(train.app, name="train")
+app.command("export")(export.export)
+app.add_typer(data.app, name="data")
+app.command("doctor")(doctor.doctor)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; exit code 0, 1 (the machine or a model failed), 2 (the user can mend it), 130 (Ctrl-C)."""
+    _print_utf8()
+    try:
+        app(list(arguments) if arguments is not None else None)
+    except M4IError as error:
+        _complain(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("interrupted; what was finished is kept, and the same command goes on from there", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output has gone (| head): not an error of ours.
+        sys.stderr.close()
+        sys.exit(0)
+
+
+def _complain(error: M4IError) -> None:
+    place = f"{error.where}: " if error.where else ""
+    print(f"error: {_visible(place + error.what)}.", file=sys.stderr)
+    if error.cure:
+        print(f"       {_visible(error.cure)}", file=sys.stderr)
+
+
+def _visible(text: str) -> str:
+    return "".join(char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text)
+
+
+def _print_utf8() -> None:
+    # A C locale must not turn a caption into a crash.
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")

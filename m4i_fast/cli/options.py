@@ -1,0 +1,58 @@
+"""Options that many commands share, so that one word means one thing everywhere."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = [
+    "Again",
+    "Batch",
+    "DataFile",
+    "Format",
+    "Images",
+    "Json",
+    "Provider",
+    "ProviderOption",
+    "Quiet",
+    "RunFolder",
+    "Seed",
+    "Threads",
+]
+
+
+class Provider(StrEnum):
+    """What runs an engine."""
+
+    cpu = "cpu"
+    cuda = "cuda"
+    tensorrt = "tensorrt"
+
+
+DataFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="DATA",
+        help="Captioned images: COCO JSON, Flickr8k token or captions.txt, IAPR TC-12 folder, R2Gen annotation.json, "
+        "JSONL, CSV or Parquet with columns id,image,caption(s), or a folder of images.",
+        show_default=False,
+    ),
+]
+Images = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the images, where it is not the one beside DATA.", show_default=False),
+]
+Format = Annotated[str, typer.Option(help="Format of DATA; 'auto' looks at the file.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.", show_default=False)]
+ProviderOption = Annotated[
+    Provider, typer.Option(help="What runs the engine; one that does not really start is an error.")
+]
+Threads = Annotated[int, typer.Option(min=0, help="Threads of the engine; 0 takes all cores.")]
+Batch = Annotated[int, typer.Option(min=1, help="Images a batch.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of every random choice; same seed, same numbers.")]
+Again = Annotated[bool, typer.Option("--again", help="Do it anew even where the result already stands.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars and remarks on standard error.")]

@@ -1,0 +1,50 @@
+"""``m4i-fast query``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from m4i_fast.cli import options
+
+__all__ = ["query"]
+
+
+def query(
+    data: options.DataFile,
+    engine: Annotated[str, typer.Option(help="The captioner: an .onnx file made by 'm4i-fast export'.")],
+    out: Annotated[Path, typer.Option(help="Run folder; made if absent. The same command goes on where it stood.")],
+    images: options.Images = None,
+    format: options.Format = "auto",  # noqa: A002 - the option's name
+    provider: options.ProviderOption = options.Provider.cpu,
+    batch: options.Batch = 32,
+    threads: options.Threads = 0,
+    again: options.Again = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Ask a captioner about every image of DATA and keep its answers in a run folder.
+
+    Writes records.parquet and generations/part-*.parquet. An image that cannot be read stays a row with its reason.
+    Stopped or killed, the same command goes on at the first part that is missing.
+    """
+    from m4i_fast.cli import render
+    from m4i_fast.progress import hush
+    from m4i_fast.runs import open_run
+    from m4i_fast.stages.query import query_stage
+    from m4i_fast.stages.records import records_stage
+    from m4i_fast.stages.settings import DataSettings, QuerySettings
+
+    hush(quiet or json)
+    with open_run(out) as run:
+        records_stage(run, DataSettings(path=str(data), images=str(images) if images else None, format=format))
+        done = query_stage(
+            run, engine, QuerySettings(provider=provider.value, batch=batch, threads=threads), again=again
+        )
+    if json:
+        render.emit_json(done.facts | {"kept": done.kept, "wall_s": done.wall_s, "run": str(out)})
+    else:
+        render.facts("", {"run": out, **done.facts})
+        print(f"next: m4i-fast overlap {out}")

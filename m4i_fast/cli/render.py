@@ -1,0 +1,53 @@
+"""What commands print: JSON for programs, tables for people. Model text never reaches the terminal unfiltered."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["emit_json", "facts", "interval", "plain", "stage_line", "table"]
+
+
+def emit_json(value: object) -> None:
+    """Print one JSON document."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def plain(text: object) -> str:
+    """``text`` without control and format characters, so that no caption can drive the terminal."""
+    return "".join(" " if unicodedata.category(char) in ("Cc", "Cf", "Cs") else char for char in str(text))
+
+
+def interval(estimate: Mapping[str, float] | None) -> str:
+    """``0.913 [0.900, 0.925]``, or a dash."""
+    if estimate is None:
+        return "–"
+    return f"{estimate['value']:.3f} [{estimate['low']:.3f}, {estimate['high']:.3f}]"
+
+
+def facts(title: str, pairs: Mapping[str, Any]) -> None:
+    """A two-column list."""
+    table(title, ("", ""), [(name, value) for name, value in pairs.items()], header=False)
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, header: bool = True) -> None:
+    """A table on standard output; numbers to the right."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left", show_header=header, pad_edge=False)
+    for index, name in enumerate(columns):
+        numeric = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
+        drawn.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*(Text(plain(f"{cell:,}" if isinstance(cell, int) else cell)) for cell in row))
+    Console().print(drawn)
+
+
+def stage_line(name: str, *, kept: bool, wall_s: float) -> str:
+    """``overlap: done in 0.4 s``, or that the result already stood there."""
+    return f"{name}: already done, kept" if kept else f"{name}: done in {wall_s:.1f} s"

@@ -1,0 +1,112 @@
+"""The settings of an audit: what ``audit.toml`` may hold. docs/audit.md explains every key."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from m4i_fast.train.settings import CaptionerSettings, TowerSettings
+
+__all__ = [
+    "AttackSettings",
+    "AuditSettings",
+    "DataSettings",
+    "EncoderSettings",
+    "EvaluateSettings",
+    "OverlapSettings",
+    "QuerySettings",
+    "SideSettings",
+    "SplitSettings",
+]
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class DataSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A set of captioned images: a file in any form that ``m4i-fast data inspect`` reads."""
+
+    path: str
+    images: str | None = None
+    format: str = "auto"
+
+
+class SplitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How records become members, non-members, shadow and encoder records.
+
+    ``iid``: drawn at random from ``[data]``. ``paper``: members from ``[data]``, the target's non-members from
+    ``[split.non_members]``. ``column``: by the data's own column, whose values name the roles. ``lists``: id lists.
+    """
+
+    kind: Literal["iid", "paper", "column", "lists"] = "iid"
+    target_member: Count | str | None = None
+    target_nonmember: Count | str | None = None
+    shadow_member: Count | str | None = None
+    shadow_nonmember: Count | str | None = None
+    encoder: Count | str | None = None
+    column: str = "split"
+    non_members: DataSettings | None = None
+    near_duplicates: Literal["remove", "keep"] = "remove"
+
+
+class SideSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The target or the shadow: an engine, or how to train one here; with ``data`` and ``membership`` where no split draws them."""
+
+    engine: str | None = None
+    train: CaptionerSettings | None = None
+    data: DataSettings | None = None
+    membership: str | None = None
+
+
+class EncoderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The two towers: a folder that holds image.onnx and text.onnx, or how to train them here."""
+
+    folder: str | None = None
+    train: TowerSettings | None = None
+    data: DataSettings | None = None
+
+
+class QuerySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How engines are run."""
+
+    provider: Literal["cpu", "cuda", "tensorrt"] = "cpu"
+    batch: Positive = 32
+    threads: Count = 0
+
+
+class OverlapSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which ROUGE and BLEU."""
+
+    recipe: str = "coco"
+    reduce: Literal["max", "mean"] = "max"
+
+
+class AttackSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which attacks; ``z``: signed as in the paper, or abs as in the published code."""
+
+    names: tuple[str, ...] = ()
+    z: Literal["signed", "abs"] = "signed"
+
+
+class EvaluateSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Resamples of the bootstrap."""
+
+    resamples: Annotated[int, msgspec.Meta(ge=200, le=100_000)] = 2000
+
+
+class AuditSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A whole audit."""
+
+    out: str
+    seed: Count = 0
+    title: str = ""
+    data: DataSettings | None = None
+    split: SplitSettings = SplitSettings()
+    target: SideSettings = SideSettings()
+    shadow: SideSettings = SideSettings()
+    encoders: EncoderSettings | None = None
+    query: QuerySettings = QuerySettings()
+    overlap: OverlapSettings = OverlapSettings()
+    attack: AttackSettings = AttackSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
