@@ -44,25 +44,25 @@ def _root(
     pass
 
 
-app.command("demo")(demo.demo)
-app.command("audit")(audit.audit)
-app.command("query")(query.query)
-app.command("overlap")(overlap.overlap)
-app.command("encode")(encode.encode)
+app.command("demo", short_help="See it work: three audits of captioners trained here.")(demo.demo)
+app.command("audit", short_help="A whole audit from one settings file.")(audit.audit)
+app.command("query", short_help="Ask a captioner about every image.")(query.query)
+app.command("overlap", short_help="Score captions with ROUGE and BLEU.")(overlap.overlap)
+app.command("encode", short_help="Turn images and captions into vectors.")(encode.encode)
 app.add_typer(attack.app, name="attack")
-app.command("evaluate")(evaluate.evaluate)
-app.command("report")(report.report)
+app.command("evaluate", short_help="Open the labels and reach the verdict.")(evaluate.evaluate)
+app.command("report", short_help="Write report.html and scores.csv.")(report.report)
 app.add_typer(train.app, name="train")
-app.command("export")(export.export)
+app.command("export", short_help="Export a checkpoint to ONNX.")(export.export)
 app.add_typer(data.app, name="data")
-app.command("doctor")(doctor.doctor)
+app.command("doctor", short_help="What is installed and what really runs.")(doctor.doctor)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; exit code 0, 1 (the machine or a model failed), 2 (the user can mend it), 130 (Ctrl-C)."""
     _print_utf8()
     try:
-        app(list(arguments) if arguments is not None else None)
+        app(None if arguments is None else list(arguments), prog_name="m4i-fast")
     except M4IError as error:
         _complain(error)
         sys.exit(error.exit_code)

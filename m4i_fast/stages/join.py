@@ -1,0 +1,46 @@
+"""Joining a run's tables by id: every stage gets its rows in the order of ``records.parquet``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from m4i_fast.errors import RunError
+from m4i_fast.runs import Run
+from m4i_fast.types import Generations, Record
+
+__all__ = ["generations_of", "rows_for"]
+
+
+def rows_for(ids: Sequence[str], wanted: Sequence[str], *, where: object, cure: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """For each wanted id the row in ``ids``, int64 [len(wanted)].
+
+    Raises:
+        RunError: a wanted id is missing.
+    """
+    index = {identity: row for row, identity in enumerate(ids)}
+    try:
+        return np.fromiter((index[identity] for identity in wanted), np.int64, len(wanted))
+    except KeyError as error:
+        raise RunError(f"no row for record {error.args[0]!r}", where=where, cure=cure) from error
+
+
+def generations_of(run: Run, records: Sequence[Record]) -> Generations:
+    """The run's generations, in the order of ``records``."""
+    from m4i_fast.tables import read_generations
+
+    folder = run.path("generations")
+    generations = read_generations(sorted(folder.glob("part-*.parquet")))
+    ids = tuple(record.id for record in records)
+    if generations.ids == ids:
+        return generations
+    rows = rows_for(generations.ids, ids, where=folder, cure="Finish the query: run the same 'm4i-fast query' again.")
+    return Generations(
+        ids,
+        tuple(generations.texts[row] for row in rows),
+        generations.tokens[rows],
+        generations.lengths[rows],
+        None if generations.log_probs is None else generations.log_probs[rows],
+        tuple(generations.errors[row] for row in rows),
+    )

@@ -1,0 +1,113 @@
+"""The command line as a whole: what it imports, how it fails, what it promises in its help."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+from m4i_fast.cli import main as cli
+from m4i_fast.errors import DataError, RunFailed
+
+HEAVY = (
+    "torch",
+    "onnxruntime",
+    "onnx",
+    "sklearn",
+    "scipy",
+    "pyarrow",
+    "matplotlib",
+    "numpy",
+    "PIL",
+    "msgspec",
+    "jinja2",
+)
+
+
+def test_help_imports_no_heavy_package() -> None:
+    probe = (
+        "import sys\n"
+        "from m4i_fast.cli.main import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        f"print('HEAVY', [name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "HEAVY []"
+
+
+def _commands(group: typer.Typer, prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    found = [(*prefix, command.name or "") for command in group.registered_commands]
+    for inner in group.registered_groups:
+        assert inner.typer_instance is not None
+        found += _commands(inner.typer_instance, (*prefix, inner.name or ""))
+    return found
+
+
+COMMANDS = _commands(cli.app)
+
+
+def test_the_commands_are_these() -> None:
+    assert sorted(" ".join(command) for command in COMMANDS) == [
+        "attack fit",
+        "attack score",
+        "audit",
+        "data inspect",
+        "data split",
+        "demo",
+        "doctor",
+        "encode",
+        "evaluate",
+        "export",
+        "overlap",
+        "query",
+        "report",
+        "train captioner",
+        "train encoders",
+    ]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_each_command_helps(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main([*command, "--help"])
+    assert end.value.code == 0
+    assert f"Usage: m4i-fast {' '.join(command)} " in capsys.readouterr().out
+
+
+def test_an_error_says_what_where_and_the_cure(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_: object, **__: object) -> None:
+        raise DataError("the file is \x1b[31mempty", where="a.json", cure="Give another.")
+
+    monkeypatch.setattr(cli, "app", fail)
+    with pytest.raises(SystemExit) as end:
+        cli.main([])
+    assert end.value.code == 2
+    assert capsys.readouterr().err == "error: a.json: the file is \\x1b[31mempty.\n       Give another.\n"
+
+
+@pytest.mark.parametrize(("raised", "code"), [(RunFailed("it broke"), 1), (KeyboardInterrupt(), 130)])
+def test_exit_codes(monkeypatch: pytest.MonkeyPatch, raised: BaseException, code: int) -> None:
+    def fail(_: object, **__: object) -> None:
+        raise raised
+
+    monkeypatch.setattr(cli, "app", fail)
+    with pytest.raises(SystemExit) as end:
+        cli.main([])
+    assert end.value.code == code
+
+
+def test_an_unknown_option_is_the_users_mistake(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main(["query", "--engin", "x"])
+    assert end.value.code == 2
+    assert "--engine" in capsys.readouterr().err
+
+
+def test_a_missing_data_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main(["query", str(tmp_path / "absent.json"), "--engine", "x.onnx", "--out", str(tmp_path / "run")])
+    assert end.value.code == 2
+    assert "absent.json" in capsys.readouterr().err
