@@ -1,1 +1,1 @@
-"""The room 'features'."""
+"""Feature tables: what an attack sees of a record."""
