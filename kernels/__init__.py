@@ -1,1 +1,1 @@
-"""The room 'kernels'."""
+"""Integer statistics of caption pairs: C++ core, its stand-in, the slow truth, and the choice between them."""

@@ -1,0 +1,155 @@
+"""The choice of kernel: the C++ core, rapidfuzz where it was not built, or the slow truth.
+
+The environment variable ``M4I_FAST_KERNELS`` forces one of ``core``, ``rapidfuzz``, ``reference``. All three give the
+same integers; tests hold them to it.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import warnings
+from collections.abc import Sequence
+from functools import cache
+from types import ModuleType
+from typing import Final, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from m4i_fast.errors import ConfigError, DataError
+from m4i_fast.kernels import fallback
+from m4i_fast.kernels.reference import overlap as reference
+from m4i_fast.kernels.statistics import OverlapStatistics, check_texts
+from m4i_fast.kernels.tokens import TOKENISERS, Tokeniser
+
+__all__ = ["BACKENDS", "backend_name", "exponential", "overlap_statistics", "power"]
+
+BACKENDS: Final = ("core", "rapidfuzz", "reference")
+VARIABLE: Final = "M4I_FAST_KERNELS"
+_REBUILD: Final = "Install a C++20 compiler and reinstall m4i-fast from source to build it."
+
+Reals = npt.NDArray[np.float64]
+T = TypeVar("T")
+
+
+def backend_name() -> str:
+    """The backend that is in use: ``core``, ``rapidfuzz`` or ``reference``.
+
+    Raises:
+        ConfigError: ``M4I_FAST_KERNELS`` names none, or the core, which is not built.
+    """
+    wanted = os.environ.get(VARIABLE, "").strip()
+    if not wanted:
+        return "rapidfuzz" if _core() is None else "core"
+    if wanted not in BACKENDS:
+        raise ConfigError(
+            f"'{wanted}' is not a kernel backend",
+            where=VARIABLE,
+            cure=f"Set it to one of {', '.join(BACKENDS)}, or unset it.",
+        )
+    if wanted == "core" and _core() is None:
+        raise ConfigError("the C++ core is not built here", where=VARIABLE, cure=f"{_REBUILD} Or unset the variable.")
+    return wanted
+
+
+def overlap_statistics(
+    hypotheses: Sequence[str], references: Sequence[Sequence[str]], *, tokeniser: str
+) -> OverlapStatistics:
+    """Count what ROUGE and BLEU are made of, for each hypothesis against each of its references.
+
+    Args:
+        hypotheses: N texts.
+        references: N rows of any number of texts.
+        tokeniser: a name in ``kernels.tokens.TOKENISERS``.
+
+    Raises:
+        DataError: the lengths differ, or something is not a string (says which).
+        ConfigError: no such tokeniser, or ``M4I_FAST_KERNELS`` is wrong.
+    """
+    name = backend_name()
+    if tokeniser not in TOKENISERS:
+        raise ConfigError(
+            f"'{tokeniser}' is not a tokeniser", where="tokeniser", cure=f"Choose one of {', '.join(TOKENISERS)}."
+        )
+    rows, rows_of_references = _as_tuple(hypotheses, "hypotheses"), _as_tuple(references, "references")
+    if len(rows) != len(rows_of_references):
+        raise DataError(
+            f"there are {len(rows)} hypotheses but references for {len(rows_of_references)}",
+            where="hypotheses, references",
+            cure="Give one list of references (it may be empty) for each hypothesis.",
+        )
+    splitter = TOKENISERS[tokeniser]
+    core = _core()
+    if name == "core" and core is not None:
+        return _core_statistics(core, rows, rows_of_references, splitter)
+    check_texts(rows, rows_of_references)
+    if name == "reference":
+        return reference.overlap_statistics(rows, rows_of_references, splitter)
+    if not os.environ.get(VARIABLE):
+        _warn_once()
+    return fallback.overlap_statistics(rows, rows_of_references, splitter)
+
+
+def power(values: Reals, exponent: float) -> Reals:
+    """``values ** exponent``, float64 [N], to the last bit as Python's own ``**`` gives it.
+
+    numpy's pow may be a vector version with another last bit, and it takes ``** 0.5`` for a square root.
+    """
+    core = _core()
+    if core is not None and backend_name() == "core":
+        result: Reals = core.power(np.ascontiguousarray(values), exponent)
+        return result
+    return np.array([value**exponent for value in values.tolist()], dtype=np.float64)
+
+
+def exponential(values: Reals) -> Reals:
+    """``exp(values)``, float64 [N], to the last bit as ``math.exp`` gives it; see ``power``."""
+    core = _core()
+    if core is not None and backend_name() == "core":
+        result: Reals = core.exponential(np.ascontiguousarray(values))
+        return result
+    return np.array([math.exp(value) for value in values.tolist()], dtype=np.float64)
+
+
+def _core_statistics(
+    core: ModuleType,
+    hypotheses: tuple[str, ...],
+    references: tuple[Sequence[str], ...],
+    tokeniser: Tokeniser,
+) -> OverlapStatistics:
+    try:
+        arrays = core.overlap_statistics(hypotheses, references, tokeniser.number, tokeniser.encode)
+    except TypeError:
+        check_texts(hypotheses, references)  # the core stops at the first bad text; this says which it is
+        raise
+    return OverlapStatistics(**arrays)
+
+
+def _as_tuple(rows: Sequence[T], name: str) -> tuple[T, ...]:
+    if isinstance(rows, (str, bytes)) or not hasattr(rows, "__iter__"):
+        raise DataError(
+            f"a list is wanted, not one value of type '{type(rows).__name__}'",
+            where=name,
+            cure="Put it into a list.",
+        )
+    return tuple(rows)
+
+
+@cache
+def _core() -> ModuleType | None:
+    try:
+        from m4i_fast.kernels import _core as core
+    except ImportError:
+        return None
+    return core
+
+
+@cache
+def _warn_once() -> None:
+    warnings.warn(
+        "m4i-fast runs without its C++ core: rapidfuzz and plain Python score the captions, with the same results but "
+        f"far slower. {_REBUILD} To keep it so without this warning: {VARIABLE}=rapidfuzz",
+        RuntimeWarning,
+        stacklevel=3,
+    )

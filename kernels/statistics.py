@@ -1,0 +1,80 @@
+"""The noun between kernels and recipes: integer counts, from which every ROUGE and BLEU is made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from m4i_fast.errors import DataError
+
+__all__ = ["ORDERS", "OverlapStatistics", "Texts", "check_texts"]
+
+ORDERS = 4
+"""n-grams are counted for n = 1 .. ORDERS."""
+
+Counts = npt.NDArray[np.int32]
+Texts = tuple[tuple[str, ...], tuple[Sequence[str], ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class OverlapStatistics:
+    """N hypotheses against their references, P pairs in all; lengths are in tokens.
+
+    Attributes:
+        offsets: int64 [N + 1]; the pairs of record i are rows offsets[i] to offsets[i + 1].
+        hypothesis_length: int32 [N], of the n-gram tokens.
+        hypothesis_length_lcs: int32 [N], of the tokens that the subsequence is taken of.
+        best_matches: int32 [N, 4]; sum over the n-grams of min(count in the hypothesis, largest count in any one
+            reference), n = 1 .. 4.
+        closest_length: int32 [N]; length of the reference nearest in length to the hypothesis, the shorter of two
+            equally near; 0 without a reference.
+        lcs: int32 [P], length of the longest common subsequence.
+        matches: int32 [P, 4]; sum over the n-grams of min(count in the hypothesis, count in this reference).
+        reference_length: int32 [P], of the n-gram tokens.
+        reference_length_lcs: int32 [P], of the tokens that the subsequence is taken of.
+    """
+
+    offsets: npt.NDArray[np.int64]
+    hypothesis_length: Counts
+    hypothesis_length_lcs: Counts
+    best_matches: Counts
+    closest_length: Counts
+    lcs: Counts
+    matches: Counts
+    reference_length: Counts
+    reference_length_lcs: Counts
+
+
+def check_texts(hypotheses: Sequence[object], references: Sequence[object]) -> None:
+    """Find the first hypothesis or reference that is no string, or the first row that is no sequence.
+
+    Raises:
+        DataError: names the record's index and, inside a row, the reference's.
+    """
+    for i, (hypothesis, row) in enumerate(zip(hypotheses, references, strict=True)):
+        if not isinstance(hypothesis, str):
+            raise DataError(
+                f"the hypothesis is {_kind(hypothesis)}, not a string",
+                where=f"hypotheses[{i}]",
+                cure="Give an empty string where the model said nothing, or leave the record out.",
+            )
+        if isinstance(row, (str, bytes)) or not hasattr(row, "__iter__"):
+            raise DataError(
+                f"the references of a record are {_kind(row)}, not a list of strings",
+                where=f"references[{i}]",
+                cure='Write one list of references a record: [["a dog runs", "a dog"], ["a cat"]].',
+            )
+        for j, reference in enumerate(row):
+            if not isinstance(reference, str):
+                raise DataError(
+                    f"the reference is {_kind(reference)}, not a string",
+                    where=f"references[{i}][{j}]",
+                    cure="Leave a missing reference out; a record may have none.",
+                )
+
+
+def _kind(thing: object) -> str:
+    return "None" if thing is None else f"of type '{type(thing).__name__}'"
