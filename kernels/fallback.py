@@ -62,7 +62,8 @@ def overlap_statistics(
 
 def _ngrams(tokens: list[str]) -> Ngrams:
     """All n-grams of all orders; the order of one is its length."""
-    return Counter(chain.from_iterable(zip(*(tokens[k:] for k in range(n)), strict=False) for n in range(1, ORDERS + 1)))
+    shifted = [tokens[k:] for k in range(ORDERS)]
+    return Counter(chain.from_iterable(zip(*shifted[:n], strict=False) for n in range(1, ORDERS + 1)))
 
 
 def _shared(hypothesis: Ngrams, reference: Ngrams) -> Ngrams:

@@ -8,8 +8,8 @@
 ``whitespace``
     ``str.split()``; the case is kept.
 ``coco-space``
-    What pycocoevalcap does with text that was tokenised before: ROUGE-L splits at single spaces (so ``""`` is one token,
-    and two spaces hold an empty one), n-grams come from ``str.split()``; the case is kept.
+    What pycocoevalcap does with text that was tokenised before: ROUGE-L splits at single spaces (so ``""`` is one
+    token, and two spaces hold an empty one), n-grams come from ``str.split()``; the case is kept.
 """
 
 from __future__ import annotations

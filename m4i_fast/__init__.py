@@ -1,3 +1,19 @@
 """m4i-fast: does a captioning model give away what it was trained on?"""
 
 __version__ = "0.1.0"
+
+__all__ = ["__version__", "overlap"]
+
+
+def __getattr__(name: str) -> object:
+    """Import ``overlap`` when it is first asked for: a bare ``import m4i_fast`` loads nothing else."""
+    if name == "overlap":
+        # By name: as an import statement it would tie every room below text/ to text/.
+        from importlib import import_module
+
+        return import_module("m4i_fast.text.overlap").overlap
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

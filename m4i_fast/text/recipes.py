@@ -1,0 +1,205 @@
+"""How counts become scores: one definition a recipe, each with a signature that travels with its numbers.
+
+``coco``
+    As pycocoevalcap 1.2. ROUGE-L: the largest precision and the largest recall over the references, each on its own,
+    then ((1 + b^2) P R) / (R + b^2 P), b = 1.2. BLEU-1..4, sentence level: counts clipped by the largest count in any
+    one reference, the product of (c + 1e-15) / (g + 1e-9) to the power 1/n, brevity penalty against the reference
+    nearest in length. ROUGE-1 and ROUGE-2, which pycocoevalcap has not: F1 = 2PR / (P + R), the best reference.
+    Its Java tokeniser is not here: the default ``words`` takes its place, and is the same as giving pycocoevalcap
+    ``" ".join(words(text))``. For text that was tokenised before, ``coco/coco-space`` equals pycocoevalcap bit for bit.
+``rouge-score``
+    As rouge-score 0.1.2 without its stemmer. ROUGE-1, ROUGE-2, ROUGE-L: F1 = 2PR / (P + R), for each the best
+    reference. BLEU-1..4: the formula of ``coco`` on rouge-score's tokens.
+
+With ``mean`` each column is the mean, over the references, of the score against that reference alone; the published
+attack fits its SVM on that of ROUGE-1, ROUGE-2 and ROUGE-L.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from m4i_fast.errors import ConfigError
+from m4i_fast.kernels.backend import exponential, power
+from m4i_fast.kernels.statistics import ORDERS, OverlapStatistics
+
+__all__ = ["COLUMNS", "RECIPES", "REDUCTIONS", "VERSION", "Recipe", "recipe_named", "scores"]
+
+COLUMNS: Final = ("rouge_1", "rouge_2", "rouge_l", "bleu_1", "bleu_2", "bleu_3", "bleu_4")
+REDUCTIONS: Final = ("max", "mean")
+VERSION: Final = "0.1.0"
+"""The release in which a definition last changed: equal signatures mean equal formulas."""
+
+BETA: Final = 1.2
+TINY: Final = 1e-15  # these two as in pycocoevalcap: a guess without any n-gram still gives a number near 0
+SMALL: Final = 1e-9
+
+Reals = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A metric's definition. ``signature`` is its name in tables: equal signatures, comparable numbers."""
+
+    name: str
+    tokeniser: str
+    reduce: str
+    signature: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Definition:
+    tokenisers: tuple[str, ...]  # the default first
+    remarks: tuple[str, ...]
+    rouge_l: Callable[[OverlapStatistics, str], Reals]
+
+
+def recipe_named(recipe: str, *, tokeniser: str | None = None, reduce: str | None = None) -> Recipe:
+    """Find a recipe.
+
+    Args:
+        recipe: ``coco`` or ``rouge-score``; a tokeniser and ``max`` or ``mean`` may follow: ``coco/coco-space/mean``.
+        tokeniser: another one than the recipe's own.
+        reduce: ``max`` (default; each recipe's own way to join references) or ``mean``.
+
+    Raises:
+        ConfigError: something is unknown, unfit or said twice.
+    """
+    name, *details = str(recipe).split("/")
+    if name not in RECIPES:
+        raise ConfigError(f"'{name}' is not a recipe", where="recipe", cure=f"Choose one of {', '.join(RECIPES)}.")
+    definition = RECIPES[name]
+    for detail in details:
+        if detail in REDUCTIONS and reduce in {None, detail}:
+            reduce = detail
+        elif detail in definition.tokenisers and tokeniser in {None, detail}:
+            tokeniser = detail
+        else:
+            raise ConfigError(
+                f"'{detail}' in '{recipe}' is unknown, or contradicts another part",
+                where="recipe",
+                cure=f"After '{name}/' write one tokeniser ({', '.join(definition.tokenisers)}), max or mean.",
+            )
+    tokeniser = definition.tokenisers[0] if tokeniser is None else tokeniser
+    reduce = REDUCTIONS[0] if reduce is None else reduce
+    if tokeniser not in definition.tokenisers:
+        raise ConfigError(
+            f"recipe '{name}' does not work with the tokeniser '{tokeniser}'",
+            where="tokeniser",
+            cure=f"Choose one of {', '.join(definition.tokenisers)}.",
+        )
+    if reduce not in REDUCTIONS:
+        raise ConfigError(
+            f"'{reduce}' is no way to join references", where="reduce", cure=f"Choose one of {', '.join(REDUCTIONS)}."
+        )
+    parts = (f"recipe:{name}", f"tok:{tokeniser}", f"refs:{reduce}", *definition.remarks, f"v:{VERSION}")
+    return Recipe(name, tokeniser, reduce, "|".join(parts))
+
+
+def scores(counts: OverlapStatistics, recipe: Recipe) -> Reals:
+    """Scores of N hypotheses: float64 [N, 7] in the order of ``COLUMNS``; rows without a reference are NaN."""
+    values = np.full((len(counts.offsets) - 1, len(COLUMNS)), np.nan)
+    rows = np.diff(counts.offsets) > 0
+    columns = [
+        _rouge_n(counts, 1, recipe.reduce),
+        _rouge_n(counts, 2, recipe.reduce),
+        RECIPES[recipe.name].rouge_l(counts, recipe.reduce),
+        *_bleu(counts, recipe.reduce, rows),
+    ]
+    values[rows] = np.stack(columns, axis=1)
+    return values
+
+
+# Below, columns have a row for each record that has references. ``pairwise`` values have a row a pair.
+
+
+def _reduced(pairwise: Reals, counts: OverlapStatistics, reduce: str) -> Reals:
+    """The largest value, or the mean, over each record's references."""
+    sizes = np.diff(counts.offsets)
+    # Records without references have no pairs, so the others' first pairs part the array just as well.
+    starts = counts.offsets[:-1][sizes > 0]
+    if len(starts) == 0:
+        return np.empty(0)
+    if reduce == "mean":
+        sums: Reals = np.add.reduceat(pairwise, starts)
+        return sums / sizes[sizes > 0]
+    largest: Reals = np.maximum.reduceat(pairwise, starts)
+    return largest
+
+
+def _of_pairs(counts: OverlapStatistics, by_record: Integers) -> Integers:
+    """Repeat a record's value for each of its pairs."""
+    return np.repeat(by_record, np.diff(counts.offsets))
+
+
+def _f1(matched: Integers, guessed: Integers, wanted: Integers) -> Reals:
+    """2PR / (P + R), 0 where nothing matched; the order of operations is rouge-score's."""
+    precision = matched / np.maximum(guessed, 1)
+    recall = matched / np.maximum(wanted, 1)
+    total = precision + recall
+    return np.divide(2 * precision * recall, total, out=np.zeros_like(total), where=total > 0)
+
+
+def _rouge_n(counts: OverlapStatistics, n: int, reduce: str) -> Reals:
+    guessed = np.maximum(_of_pairs(counts, counts.hypothesis_length) - (n - 1), 0)
+    wanted = np.maximum(counts.reference_length - (n - 1), 0)
+    return _reduced(_f1(counts.matches[:, n - 1], guessed, wanted), counts, reduce)
+
+
+def _rouge_l_of_rouge_score(counts: OverlapStatistics, reduce: str) -> Reals:
+    guessed = _of_pairs(counts, counts.hypothesis_length_lcs)
+    return _reduced(_f1(counts.lcs, guessed, counts.reference_length_lcs), counts, reduce)
+
+
+def _rouge_l_of_coco(counts: OverlapStatistics, reduce: str) -> Reals:
+    guessed = _of_pairs(counts, counts.hypothesis_length_lcs)
+    wanted = counts.reference_length_lcs
+    # pycocoevalcap splits at single spaces: the empty text is one empty token, and equals another empty text.
+    lcs = np.where((guessed == 0) & (wanted == 0), 1, counts.lcs)
+    precision = lcs / np.maximum(guessed, 1)
+    recall = lcs / np.maximum(wanted, 1)
+    if reduce == "mean":
+        return _reduced(_f_beta(precision, recall), counts, "mean")
+    return _f_beta(_reduced(precision, counts, "max"), _reduced(recall, counts, "max"))
+
+
+def _f_beta(precision: Reals, recall: Reals) -> Reals:
+    weighted = (1 + BETA**2) * precision * recall
+    total = recall + BETA**2 * precision
+    return np.divide(weighted, total, out=np.zeros_like(total), where=(precision != 0) & (recall != 0))
+
+
+def _bleu(counts: OverlapStatistics, reduce: str, rows: npt.NDArray[np.bool_]) -> list[Reals]:
+    """BLEU-1 .. BLEU-4, cumulative."""
+    if reduce == "mean":
+        guessed = _of_pairs(counts, counts.hypothesis_length)
+        against_each = _sentence_bleu(counts.matches, guessed, counts.reference_length)
+        return [_reduced(column, counts, "mean") for column in against_each]
+    return _sentence_bleu(counts.best_matches[rows], counts.hypothesis_length[rows], counts.closest_length[rows])
+
+
+def _sentence_bleu(matched: Integers, guessed: Integers, wanted: Integers) -> list[Reals]:
+    """BLEU as in pycocoevalcap; ``matched``: int32 [M, 4], lengths: int32 [M]; gives four arrays float64 [M]."""
+    ratio = (guessed + TINY) / (wanted + SMALL)
+    short = ratio < 1
+    penalty = np.ones_like(ratio)
+    penalty[short] = exponential(1 - 1 / ratio[short])
+    product = np.ones_like(ratio)
+    columns = []
+    for n in range(1, ORDERS + 1):
+        product = product * ((matched[:, n - 1] + TINY) / (np.maximum(guessed - (n - 1), 0) + SMALL))
+        columns.append(power(product, 1 / n) * penalty)
+    return columns
+
+
+RECIPES: Final = {
+    "coco": _Definition(("words", "coco-space", "whitespace", "rouge-score"), (f"beta:{BETA}",), _rouge_l_of_coco),
+    "rouge-score": _Definition(("rouge-score", "words", "whitespace"), ("stem:no",), _rouge_l_of_rouge_score),
+}
+"""By name: tokenisers that fit (the default first), what the signature must say, and the recipe's own ROUGE-L."""
