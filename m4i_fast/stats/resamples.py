@@ -159,7 +159,7 @@ def auc_draws(ranked: Ranked, drawn: FloatArray) -> FloatArray:
     half += under[ranked.not_above]
     pairs = 2 * under[-1] * member.sum(axis=0)
     won = np.einsum("ib,ib->b", member, half)
-    return np.divide(won, pairs, out=np.full(drawn.shape[1], 0.5), where=pairs > 0)
+    return _share(won, pairs)
 
 
 def balanced_accuracy_draws(ranked: Ranked, drawn: FloatArray) -> FloatArray:
@@ -176,9 +176,9 @@ def tpr_draws(
     """TPR at each false-positive rate, one draw a resample.
 
     The plain bootstrap of such a figure leans on the top few non-members, chooses among those that happen to be there
-    and covers as little as 70 % (see ``intervals``). Here the resample says instead how many of the sample's non-members
-    lie above the true threshold: their count J among the top ``fpr * K`` of the sample, drawn again. The threshold then
-    lies between the J-th and the next non-member, anywhere between with equal chance; members are weighted as drawn.
+    and covers as little as 70 % (see ``intervals``). Here the resample says instead how many of the sample's
+    non-members lie above the true threshold: their count J among the top ``fpr * K`` of the sample, drawn again. The
+    threshold then lies between the J-th and the next non-member, anywhere between with equal chance; members are weighted as drawn.
     Every draw of J keeps groups together, and J = 0 (a threshold above all non-members) has its due chance.
 
     Returns:
@@ -215,4 +215,6 @@ def _members_at(inside: FloatArray, outside: FloatArray) -> IntArray:
 
 
 def _share(part: FloatArray, whole: FloatArray) -> FloatArray:
-    return np.divide(part, whole, out=np.full(part.shape, 0.5), where=whole > 0)
+    result = np.full(part.shape, 0.5)
+    np.divide(part, whole, out=result, where=whole > 0)
+    return result
