@@ -72,7 +72,12 @@ def looks_of(attacks: Sequence[str], blind: Sequence[str]) -> dict[str, Look]:
 
 
 def roc_chart(
-    curves: Mapping[str, RocCurve], looks: Mapping[str, Look], *, log: bool, non_members: int | None = None
+    curves: Mapping[str, RocCurve],
+    looks: Mapping[str, Look],
+    *,
+    log: bool,
+    non_members: int | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> str:
     """ROC curves with the diagonal of guessing, 5 x 4.3 inches.
 
@@ -81,6 +86,7 @@ def roc_chart(
         looks: by name; the first is drawn on top.
         log: both axes logarithmic, from the decade of the smallest rate that ``non_members`` can show.
         non_members: how many stand behind the false-positive rates; None: 1,000.
+        labels: readers' names, for the description; None: the names.
 
     Returns:
         An ``<svg>`` element.
@@ -88,6 +94,7 @@ def roc_chart(
     name = "roc-log" if log else "roc-linear"
     floor = float(10.0 ** np.floor(np.log10(1.0 / max(non_members or 1000, 10)) + 1e-9))
     shown = [each for each in looks if each in curves]
+    spoken = [plain((labels or {}).get(each, each)) for each in shown]
     with drawing(name):
         figure, axes = canvas(5.0, 4.3, box=(0.78, 0.62, 0.14, 0.12))
         ends = np.array([floor if log else 0.0, 1.0])
@@ -104,9 +111,9 @@ def roc_chart(
             ticks, low, high = decades, floor, 1.0
         else:
             ticks, low, high = np.linspace(0.0, 1.0, 5), 0.0, 1.0
-        labels = [f"{100 * tick:g} %" for tick in ticks]
-        axes.set_xticks(ticks, labels)
-        axes.set_yticks(ticks, labels)
+        named = [f"{100 * tick:g} %" for tick in ticks]
+        axes.set_xticks(ticks, named)
+        axes.set_yticks(ticks, named)
         axes.minorticks_off()
         axes.set_xlim(low, high * 1.15 if log else 1.02)
         axes.set_ylim(low, high * 1.15 if log else 1.02)
@@ -131,7 +138,7 @@ def roc_chart(
             name=name,
             title=f"ROC curves on {'logarithmic' if log else 'linear'} axes",
             description="Share of members found against share of non-members wrongly called members, for "
-            f"{', '.join(plain(each) for each in shown) or 'no attack'}. The diagonal is guessing.",
+            f"{', '.join(spoken) or 'no attack'}. The diagonal is guessing.",
         )
 
 

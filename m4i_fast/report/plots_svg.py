@@ -52,7 +52,7 @@ _FONT = re.compile(r"(?:(?P<style>italic|oblique) )?(?:(?P<weight>bold|\d{3}) )?
 
 @contextmanager
 def drawing(name: str) -> Iterator[None]:
-    """matplotlib's own defaults plus ours, whatever the user's matplotlibrc says; ``name`` salts the ids."""
+    """Matplotlib's own defaults plus ours, whatever the user's matplotlibrc says; ``name`` salts the ids."""
     import matplotlib as mpl
 
     with mpl.rc_context():
@@ -92,7 +92,7 @@ def drawing(name: str) -> Iterator[None]:
 
 
 def canvas(width: float, height: float, *, box: tuple[float, float, float, float]) -> tuple[Figure, Axes]:
-    """A figure of ``width`` x ``height`` inches with one axes at ``box``: left, bottom, right, top margins in inches."""
+    """A figure with one axes; ``box`` is the axes' left, bottom, right and top margin; all in inches."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
@@ -119,35 +119,39 @@ def svg_of(figure: Figure, *, name: str, title: str, description: str) -> str:
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     head, body = text.split(">", maxsplit=1)
-    box = re.search(r'viewBox="([^"]*)"', head)
+    found = re.search(r'viewBox="([^"]*)"', head)
+    box = found[1] if found else ""
     body = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", body, flags=re.DOTALL)
-    body = re.sub(r' style="([^"]*)"', lambda style: _attributes(style[1]), body)
-    body = body.replace("xlink:href=", "href=")
-    used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', body))
-    body = re.sub(r' id="([^"]*)"', lambda id_: f' id="{name}-{id_[1]}"' if id_[1] in used else "", body)
-    body = re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", body)
-    body = re.sub(r"#0[0-3]0\d0\d", lambda mark: _CSS.get(mark[0], mark[0]), body)
+    used = frozenset(re.findall(r'(?:href="#|url\(#)([^")]+)', body))
+    # Text has its angle brackets escaped, so these are the tags and nothing but the tags.
+    body = re.sub(r"<[^<>]*>", lambda tag: _tag(tag[0], name, used), body)
     body = re.sub(r"\n\s*", "\n", body)
+    labels = f"{name}-title {name}-desc"
     return (
-        f'<svg class="chart" role="img" viewBox="{box[1] if box else ""}" xmlns="http://www.w3.org/2000/svg" '
-        f'stroke-linejoin="round" aria-labelledby="{name}-title {name}-desc">'
+        f'<svg class="chart" role="img" viewBox="{box}" stroke-linejoin="round" aria-labelledby="{labels}">'
         f'<title id="{name}-title">{html.escape(title)}</title>'
         f'<desc id="{name}-desc">{html.escape(description)}</desc>{body.strip()}'
     )
 
 
+def _tag(tag: str, name: str, used: frozenset[str]) -> str:
+    tag = re.sub(r' style="([^"]*)"', lambda style: _attributes(style[1]), tag)
+    tag = re.sub(r' id="([^"]*)"', lambda id_: f' id="{name}-{id_[1]}"' if id_[1] in used else "", tag)
+    tag = re.sub(r'(?:xlink:)?href="#', f'href="#{name}-', tag).replace("url(#", f"url(#{name}-")
+    return re.sub(r'(?<=")#0[1-3]0\d0\d(?=")', lambda mark: _CSS.get(mark[0], mark[0]), tag)
+
+
 def _attributes(style: str) -> str:
     """A CSS text as presentation attributes; ``font`` is torn into its parts, the family is the page's."""
-    found = {}
-    for part in html.unescape(style).split(";"):
+    found: dict[str, str] = {}
+    for part in style.split(";"):
         key, _, value = (each.strip() for each in part.partition(":"))
-        if key == "font":
-            font = _FONT.fullmatch(value)
-            if font:
-                sizes = {"font-size": font["size"], "font-weight": font["weight"], "font-style": font["style"]}
-                found.update({key: value for key, value in sizes.items() if value})
+        font = _FONT.fullmatch(value) if key == "font" else None
+        if font:
+            parts = {"font-style": font["style"], "font-weight": font["weight"], "font-size": font["size"]}
+            found |= {key: value for key, value in parts.items() if value}
         elif key == "font-size":
             found[key] = value.removesuffix("px")
-        elif key and key != "font-family":
+        elif re.fullmatch(r"[a-z-]+", key) and key not in {"font", "font-family"}:
             found[key] = value
-    return "".join(f' {key}="{html.escape(value)}"' for key, value in found.items())
+    return "".join(f' {key}="{value}"' for key, value in found.items())
