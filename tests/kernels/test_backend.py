@@ -1,0 +1,154 @@
+"""The choice of backend, and what happens to bad input at the border."""
+
+from __future__ import annotations
+
+import math
+import threading
+
+import numpy as np
+import pytest
+
+from m4i_fast.errors import ConfigError, DataError
+from m4i_fast.kernels import backend
+
+BACKENDS = backend.BACKENDS
+
+
+def test_the_core_is_used_where_it_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("M4I_FAST_KERNELS", raising=False)
+    if backend._core() is None:
+        pytest.skip("the C++ core was not built here")
+    assert backend.backend_name() == "core"
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_the_variable_forces_a_backend(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("M4I_FAST_KERNELS", name)
+    assert backend.backend_name() == name
+
+
+def test_an_unknown_backend_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("M4I_FAST_KERNELS", "cuda")
+    with pytest.raises(ConfigError, match=r"M4I_FAST_KERNELS: 'cuda' is not .* core, rapidfuzz, reference"):
+        backend.overlap_statistics(["a"], [["a"]], tokeniser="words")
+
+
+def test_without_the_core_rapidfuzz_works_and_says_so_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("M4I_FAST_KERNELS", raising=False)
+    monkeypatch.setattr(backend, "_core", lambda: None)
+    backend._warn_once.cache_clear()
+    assert backend.backend_name() == "rapidfuzz"
+    with pytest.warns(RuntimeWarning, match=r"without its C\+\+ core"):
+        counts = backend.overlap_statistics(["a x c d"], [["a b c d"]], tokeniser="words")
+    assert counts.lcs.tolist() == [3]
+    backend.overlap_statistics(["a"], [["a"]], tokeniser="words")  # a second warning would be an error
+
+
+def test_a_forced_rapidfuzz_does_not_warn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("M4I_FAST_KERNELS", "rapidfuzz")
+    backend._warn_once.cache_clear()
+    assert backend.overlap_statistics(["a b"], [["a b"]], tokeniser="words").lcs.tolist() == [2]
+
+
+def test_a_forced_core_that_is_not_built_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("M4I_FAST_KERNELS", "core")
+    monkeypatch.setattr(backend, "_core", lambda: None)
+    with pytest.raises(ConfigError, match="not built"):
+        backend.backend_name()
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+@pytest.mark.parametrize(
+    ("hypotheses", "references", "message"),
+    [
+        (["a", None], [["a"], ["a"]], r"hypotheses\[1\]: the hypothesis is None"),
+        (["a", 3.0], [["a"], ["a"]], r"hypotheses\[1\]: .* of type 'float'"),
+        ([b"a"], [["a"]], r"hypotheses\[0\]: .* of type 'bytes'"),
+        (["a", "b"], [["a"], ["a", None]], r"references\[1\]\[1\]: the reference is None"),
+        (["a", "b"], [["a"], ("a", 1)], r"references\[1\]\[1\]: .* of type 'int'"),
+        (["a"], ["a"], r"references\[0\]: .* of type 'str', not a list"),
+        (["a"], [b"a"], r"references\[0\]: .* of type 'bytes', not a list"),
+        (["a"], [None], r"references\[0\]: .* None, not a list"),
+        (["a"], [7], r"references\[0\]: .* of type 'int', not a list"),
+        (["a", "b"], [["a"]], "2 hypotheses but references for 1"),
+        ("ab", [["a"], ["b"]], "hypotheses: a list is wanted, not one value of type 'str'"),
+        (["a"], None, "references: a list is wanted, not one value of type 'NoneType'"),
+    ],
+)
+def test_bad_input_is_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, hypotheses: list[str], references: list[list[str]], message: str
+) -> None:
+    monkeypatch.setenv("M4I_FAST_KERNELS", name)
+    with pytest.raises(DataError, match=message):
+        backend.overlap_statistics(hypotheses, references, tokeniser="words")
+
+
+def test_an_unknown_tokeniser_is_refused() -> None:
+    with pytest.raises(ConfigError, match="'ptb' is not a tokeniser"):
+        backend.overlap_statistics(["a"], [["a"]], tokeniser="ptb")
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_other_sequences_are_taken(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("M4I_FAST_KERNELS", name)
+    counts = backend.overlap_statistics(np.array(["a b", "c"]), [("a",), np.array(["c", "d"])], tokeniser="words")
+    assert counts.lcs.tolist() == [1, 1, 0]
+    assert counts.offsets.tolist() == [0, 1, 3]
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_nothing_gives_nothing(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("M4I_FAST_KERNELS", name)
+    counts = backend.overlap_statistics([], [], tokeniser="words")
+    assert counts.offsets.tolist() == [0]
+    assert counts.matches.shape == (0, 4)
+    assert counts.best_matches.shape == (0, 4)
+
+
+def test_many_records_cross_in_several_batches() -> None:
+    # Twice the core's batch of 1 MiB, in records of which every third has no reference.
+    word = "w" * 60
+    hypotheses = [f"{word} {i}" for i in range(20_000)]
+    references = [[] if i % 3 == 0 else [f"{word} {i} x", str(i)] for i in range(20_000)]
+    counts = backend.overlap_statistics(hypotheses, references, tokeniser="words")
+    assert np.diff(counts.offsets).tolist() == [len(row) for row in references]
+    assert counts.lcs.tolist() == [2, 1] * (len(counts.lcs) // 2)
+    assert counts.best_matches[:, 0].tolist() == [0 if i % 3 == 0 else 2 for i in range(20_000)]
+
+
+def test_one_record_larger_than_a_batch() -> None:
+    text = " ".join(str(i) for i in range(300_000))
+    counts = backend.overlap_statistics(["b", text, "c"], [["b"], ["0 1"], ["c"]], tokeniser="words")
+    assert counts.lcs.tolist() == [1, 2, 1]
+    assert counts.hypothesis_length.tolist() == [1, 300_000, 1]
+
+
+def test_threads_get_the_same_counts() -> None:
+    hypotheses = [f"a dog number {i} runs" for i in range(5_000)]
+    references = [[f"the dog {i} runs", f"number {i}"] for i in range(5_000)]
+    expected = backend.overlap_statistics(hypotheses, references, tokeniser="words")
+    results = []
+
+    def work() -> None:
+        results.append(backend.overlap_statistics(hypotheses, references, tokeniser="words"))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 4
+    for counts in results:
+        np.testing.assert_array_equal(counts.matches, expected.matches)
+        np.testing.assert_array_equal(counts.lcs, expected.lcs)
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_power_and_exponential_are_pythons(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("M4I_FAST_KERNELS", name)
+    values = np.random.default_rng(7).random(5_000)
+    for exponent in (1.0, 0.5, 1 / 3, 0.25):
+        assert backend.power(values, exponent).tolist() == [value**exponent for value in values.tolist()]
+    assert backend.exponential(-values).tolist() == [math.exp(-value) for value in values.tolist()]
+    assert backend.power(values[::2], 0.5).tolist() == [value**0.5 for value in values[::2].tolist()]
+    assert backend.exponential(np.array([-1e16])).tolist() == [0.0]

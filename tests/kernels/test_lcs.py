@@ -1,0 +1,95 @@
+"""Longest common subsequence: by hand, and every backend against the textbook table."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from m4i_fast.kernels import backend
+from m4i_fast.kernels.reference.lcs import lcs_length
+
+BACKENDS = backend.BACKENDS
+
+
+def lcs_of(name: str, hypothesis: str, reference: str) -> int:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("M4I_FAST_KERNELS", name)
+        counts = backend.overlap_statistics([hypothesis], [[reference]], tokeniser="whitespace")
+    return int(counts.lcs[0])
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+@pytest.mark.parametrize(
+    ("hypothesis", "reference", "length"),
+    [
+        ("a x c d", "a b c d", 3),
+        ("", "", 0),
+        ("", "a", 0),
+        ("a", "", 0),
+        ("a b c", "a b c", 3),
+        ("a b c", "c b a", 1),
+        ("a a a", "a a", 2),
+        ("a b a b", "b a b a", 3),
+        ("x y z", "a b c", 0),
+        ("the cat sat on the mat", "the mat sat on the cat", 4),
+    ],
+)
+def test_length_by_hand(name: str, hypothesis: str, reference: str, length: int) -> None:
+    assert lcs_of(name, hypothesis, reference) == length
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+@pytest.mark.parametrize("length", [63, 64, 65, 127, 128, 129])
+def test_length_at_the_edges_of_machine_words(name: str, length: int) -> None:
+    text = [f"w{i}" for i in range(length)]
+    assert lcs_of(name, " ".join(text), " ".join(text)) == length
+    assert lcs_of(name, " ".join(text), " ".join(text[1:])) == length - 1
+    assert lcs_of(name, " ".join(["same"] * length), " ".join(["same"] * (length + 5))) == length
+    assert lcs_of(name, " ".join(text), " ".join(["new", *text])) == length
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_a_carry_runs_through_several_blocks(name: str) -> None:
+    # 200 tokens moved by 70 places: each match is found one block later.
+    text = [f"w{i}" for i in range(200)]
+    moved = text[130:] + text[:130]
+    assert lcs_of(name, " ".join(text), " ".join(moved)) == 130
+
+
+@pytest.mark.parametrize("letters", [2, 3, 30])
+def test_long_texts_agree_with_the_table(letters: int) -> None:
+    rng = np.random.default_rng(letters)
+    for _ in range(12):
+        a = [chr(97 + int(c)) for c in rng.integers(0, letters, rng.integers(60, 210))]
+        b = [chr(97 + int(c)) for c in rng.integers(0, letters + 1, rng.integers(60, 210))]
+        assert lcs_of("core", " ".join(a), " ".join(b)) == lcs_length(a, b)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.sampled_from("abcd"), max_size=150),
+    st.lists(st.sampled_from("abcde"), max_size=150),
+)
+def test_backends_agree_with_the_table(a: list[str], b: list[str]) -> None:
+    for name in BACKENDS:
+        assert lcs_of(name, " ".join(a), " ".join(b)) == lcs_length(a, b)
+
+
+def test_long_texts_take_linear_memory_and_little_time() -> None:
+    # 40,000 against 40,000 tokens: a table would hold 1.6e9 cells.
+    text = " ".join(f"w{i % 1000}" for i in range(40_000))
+    other = " ".join(f"w{(i * 7) % 1000}" for i in range(40_000))
+    counts = backend.overlap_statistics([text], [[other, text]], tokeniser="whitespace")
+    assert counts.lcs[1] == 40_000
+    assert 0 < counts.lcs[0] < 40_000
+
+
+def test_statistics_have_the_documented_types() -> None:
+    counts = backend.overlap_statistics(["a"], [["a", "b"]], tokeniser="words")
+    kinds = {field.name: getattr(counts, field.name).dtype for field in dataclasses.fields(counts)}
+    assert kinds.pop("offsets") == np.int64
+    assert set(kinds.values()) == {np.dtype(np.int32)}
