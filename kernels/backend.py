@@ -23,7 +23,7 @@ from m4i_fast.kernels.reference import overlap as reference
 from m4i_fast.kernels.statistics import OverlapStatistics, check_texts
 from m4i_fast.kernels.tokens import TOKENISERS, Tokeniser
 
-__all__ = ["BACKENDS", "backend_name", "exponential", "overlap_statistics", "power"]
+__all__ = ["BACKENDS", "backend_name", "built_backends", "exponential", "overlap_statistics", "power"]
 
 BACKENDS: Final = ("core", "rapidfuzz", "reference")
 VARIABLE: Final = "M4I_FAST_KERNELS"
@@ -51,6 +51,11 @@ def backend_name() -> str:
     if wanted == "core" and _core() is None:
         raise ConfigError("the C++ core is not built here", where=VARIABLE, cure=f"{_REBUILD} Or unset the variable.")
     return wanted
+
+
+def built_backends() -> tuple[str, ...]:
+    """The backends that work here: all of ``BACKENDS``, or all but ``core``."""
+    return BACKENDS if _core() is not None else BACKENDS[1:]
 
 
 def overlap_statistics(

@@ -11,7 +11,7 @@ import pytest
 from m4i_fast.errors import ConfigError, DataError
 from m4i_fast.kernels import backend
 
-BACKENDS = backend.BACKENDS
+BACKENDS = backend.built_backends()
 
 
 def test_the_core_is_used_where_it_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
