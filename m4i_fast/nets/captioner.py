@@ -1,7 +1,7 @@
 """Show and Tell (Vinyals et al., 2015, arXiv 1411.4555) as M4I's published code builds it.
 
-Image network -> Linear 256 -> BatchNorm1d(256, momentum 0.01) -> first input of an LSTM(256 -> 512); then ``<start>`` and the
-words, by embeddings of 256. Decoding is greedy, at most 20 words, and stops at ``<end>``.
+Image network -> Linear 256 -> BatchNorm1d(256, momentum 0.01) -> first input of an LSTM(256 -> 512); then ``<start>``
+and the words, by embeddings of 256. Decoding is greedy, at most 20 words, and stops at ``<end>``.
 """
 
 from __future__ import annotations
@@ -14,11 +14,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from m4i_fast.nets.backbones import Backbone
+from m4i_fast.text.vocabulary import END, PAD, START
 
-__all__ = ["END", "PAD", "START", "UNKNOWN", "Captioner", "Decoded"]
-
-PAD, START, END, UNKNOWN = 0, 1, 2, 3
-"""Token ids of the four specials, as in ``m4i_fast.text.vocabulary``."""
+__all__ = ["Captioner", "Decoded"]
 
 _NEVER = -1e4  # a finite "minus infinity": it survives half precision, and exp of it is 0
 
@@ -106,8 +104,8 @@ class Captioner(nn.Module):
 
     def cell(self, inputs: torch.Tensor, h: torch.Tensor, c: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """One LSTM step by hand: inputs [N, E], state h and c [N, H] -> the next h and c."""
-        lstm = self.lstm
-        gates = F.linear(inputs, lstm.weight_ih_l0, lstm.bias_ih_l0) + F.linear(h, lstm.weight_hh_l0, lstm.bias_hh_l0)
+        from_input, from_state, input_bias, state_bias = self.lstm.all_weights[0]
+        gates = F.linear(inputs, from_input, input_bias) + F.linear(h, from_state, state_bias)
         enter, keep, fresh, show = gates.chunk(4, dim=1)
         c = torch.sigmoid(keep) * c + torch.sigmoid(enter) * torch.tanh(fresh)
         return torch.sigmoid(show) * torch.tanh(c), c

@@ -36,7 +36,7 @@ class ResNet(nn.Module):
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """Features float32 [N, 512 or 2048] of normalised pixels float32 [N, 3, H, W]."""
-        x = self.maxpool(torch.relu(self.bn1(self.conv1(pixels))))
+        x: torch.Tensor = self.maxpool(torch.relu(self.bn1(self.conv1(pixels))))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return x.mean(dim=(2, 3))
 

@@ -1,4 +1,4 @@
-"""The two encoder towers of the feature-based attack ("MFE" in M4I's published code): one space for images and texts."""
+"""The two encoder towers of the feature-based attack ("MFE" in M4I's code): one space for images and texts."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ class TextTower(nn.Module):
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """Vectors float32 [N, dim] of texts int32 or int64 [N, L], padded with 0.
 
-        The counts are taken inside: a count vector times the weights is the sum of the counted words' weight columns, so
-        the [N, V] matrix of counts, nearly all zeros, is never made.
+        The counts are taken inside: a count vector times the weights is the sum of the counted words' weight columns,
+        so the [N, V] matrix of counts, nearly all zeros, is never made.
         """
         columns = F.embedding(tokens.to(torch.int64), self.counts.weight.t())
         present = (tokens != 0).to(columns.dtype)[:, :, None]
@@ -80,7 +80,7 @@ class TextTower(nn.Module):
 
 
 def contrastive_loss(images: torch.Tensor, texts: torch.Tensor, *, temperature: float) -> torch.Tensor:
-    """Symmetric InfoNCE (van den Oord et al., 2018, arXiv 1807.03748) of unit vectors float32 [N, dim], row i with row i."""
+    """Symmetric InfoNCE (van den Oord et al., 2018, arXiv 1807.03748) of unit vectors [N, dim], row i with row i."""
     similarity = images @ texts.t() / temperature
     own = torch.arange(len(images))
     return (F.cross_entropy(similarity, own) + F.cross_entropy(similarity.t(), own)) / 2

@@ -21,6 +21,7 @@ BackboneName = Literal[
 BACKBONES: tuple[str, ...] = get_args(BackboneName)
 """Names of the image networks."""
 
+Precision = Literal["auto", "float32", "bfloat16"]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Size = Annotated[int, msgspec.Meta(ge=32, le=1024)]
@@ -45,13 +46,15 @@ class CaptionerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
         captions_per_image: captions of an image used in one epoch, drawn anew each time; None: all of them.
         epochs: passes over the training captions.
         batch: captions a step.
-        optimizer: ``adam``, or ``sgd`` with momentum 0.9 (the published code's pre-training runs plain SGD, lr 0.01).
-        learning_rate: step size; None: 1e-3 for adam, 0.1 for sgd.
+        optimizer: ``adam``, or ``sgd``: plain SGD as in the published code, whose schedule is ``sgd`` with
+            ``pretrain_epochs`` equal to ``epochs`` (5 and 5).
+        learning_rate: step size; None: 1e-3 for adam, 0.01 for sgd.
         weight_decay: L2 regularisation, one of the published defences.
         dropout: share of word vectors and LSTM outputs dropped in training.
-        gradient_clip: largest gradient norm; 0: none.
         pretrain_epochs: epochs of the published pre-training of the image projection, mean exp(1/||f(x)-f(x')||^2).
         pretrain_rate: its SGD learning rate.
+        precision: of the matrix products in training; ``auto``: bfloat16 where the processor computes it, which is
+            several times faster there, else float32. Weights and sums are float32 in both.
         checkpoint_every: epochs between two checkpoints.
         seed: of the weights, the order and the dropout.
     """
@@ -71,9 +74,9 @@ class CaptionerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     learning_rate: Rate | None = None
     weight_decay: NotNegative = 0.0
     dropout: Share = 0.0
-    gradient_clip: NotNegative = 5.0
     pretrain_epochs: Count = 0
     pretrain_rate: Rate = 0.01
+    precision: Precision = "auto"
     checkpoint_every: Positive = 5
     seed: Count = 0
 
@@ -82,8 +85,8 @@ class TowerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """How the two encoder towers are built and trained.
 
     Attributes:
-        backbone: the image network; always frozen.
-        weights: its weights, as for the captioner. A ``small-cnn`` without weights is trained with the towers.
+        backbone: the image network.
+        weights: its weights, as for the captioner.
         train_backbone: train it with the towers; None: only ``small-cnn`` without ``weights`` is.
         image_size: height and width in pixels; None: the backbone's own.
         dim: length of the common vectors.
