@@ -1,0 +1,185 @@
+"""Image files to pixels: whatever cannot be read becomes a zero picture with a reason, never an exception.
+
+Colour rules, so that one file always gives one picture: rotated as its EXIF says; transparency over white; 16-bit grey
+divided by 257; floating-point grey from 0..1 (or 0..255 where it exceeds 1); the first frame of an animation.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from m4i_fast.data.files import open_regular, why_unreadable
+from m4i_fast.errors import ConfigError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+__all__ = ["MAX_PIXELS", "Decoded", "check_image", "decode", "decode_small"]
+
+MAX_PIXELS = 89_478_485
+"""Larger pictures are refused as decompression bombs: Pillow's own limit, a quarter of a gigabyte of RGB."""
+
+# Only self-contained raster formats: Pillow's EPS reader, for one, would start Ghostscript on a file that asks for it.
+# (JPEG covers MPO, whose first picture it is.)
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "PPM", "JPEG2000", "AVIF")
+
+
+class Decoded(NamedTuple):
+    """``pixels``: uint8 [N, S, S, 3], RGB, zero where unreadable. ``errors``: N reasons, None for a good picture."""
+
+    pixels: npt.NDArray[np.uint8]
+    errors: tuple[str | None, ...]
+
+
+def decode(
+    paths: Sequence[str], size: int, *, threads: int = 1, advance: Callable[[], object] | None = None
+) -> Decoded:
+    """Read pictures and resize each straight to ``size`` x ``size`` with Lanczos, as the published attack does.
+
+    Args:
+        paths: N image files.
+        size: side of the square in pixels.
+        threads: decoders at work; Pillow releases the interpreter lock.
+        advance: called once a picture, for a progress bar.
+
+    Raises:
+        ConfigError: ``size`` or ``threads`` is below 1.
+    """
+    return _decode(paths, size, threads, partial(_picture, size=size, draft=False), advance)
+
+
+def decode_small(
+    paths: Sequence[str], size: int, *, threads: int = 1, advance: Callable[[], object] | None = None
+) -> Decoded:
+    """As ``decode``, for thumbnails: a large JPEG is read at reduced scale: faster, not bit for bit the same."""
+    return _decode(paths, size, threads, partial(_picture, size=size, draft=True), advance)
+
+
+def check_image(path: str) -> str | None:
+    """Why ``decode`` could not read this file, or None. The file is read to its end, so truncation is found."""
+    return decode_small([path], 1).errors[0]
+
+
+def _decode(
+    paths: Sequence[str],
+    size: int,
+    threads: int,
+    read: Callable[[str], npt.NDArray[np.uint8]],
+    advance: Callable[[], object] | None,
+) -> Decoded:
+    if size < 1 or threads < 1:
+        raise ConfigError(f"image size {size} and threads {threads} must be at least 1", where="decode")
+    pixels = np.zeros((len(paths), size, size, 3), np.uint8)
+    errors: list[str | None] = [None] * len(paths)
+    _tame_pillow()
+
+    def fill(index: int) -> None:
+        try:
+            pixels[index] = read(paths[index])
+        except Exception as error:  # Pillow's readers raise whatever a broken file leads them to
+            errors[index] = _reason(error)
+        if advance is not None:
+            advance()
+
+    if threads == 1 or len(paths) < 2:
+        for index in range(len(paths)):
+            fill(index)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(fill, range(len(paths))))
+    return Decoded(pixels, tuple(errors))
+
+
+class _TooLargeError(Exception):
+    """More pixels than ``MAX_PIXELS``."""
+
+
+def _picture(path: str, *, size: int, draft: bool) -> npt.NDArray[np.uint8]:
+    from PIL import Image
+
+    with open_regular(path) as file:
+        if not file.peek(1):
+            raise EOFError("image file is empty")
+        with Image.open(file, formats=_formats()) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise _TooLargeError(f"image of {image.width} x {image.height} pixels is too large")
+            if draft and image.format in {"JPEG", "MPO"}:
+                image.draft(None, (2 * size, 2 * size))
+            image.load()
+            picture = _rgb(_upright(image))
+            return np.asarray(picture.resize((size, size), Image.Resampling.LANCZOS))
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    from PIL import ImageOps
+
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # a broken EXIF block: the picture itself is good, and viewers show it unrotated
+        return image
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    from PIL import Image
+
+    if image.mode.startswith("I") or image.mode == "F":
+        return _grey(image)
+    if image.has_transparency_data:
+        clear = image.convert("RGBA")
+        white = Image.new("RGBA", clear.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, clear).convert("RGB")
+    return image.convert("RGB")
+
+
+def _grey(image: Image.Image) -> Image.Image:
+    from PIL import Image
+
+    values = np.asarray(image).astype(np.float64)
+    if image.mode == "F":
+        values = np.nan_to_num(values, nan=0.0, posinf=255.0, neginf=0.0)
+        if values.max(initial=0.0) <= 1:
+            values = values * 255
+    else:
+        values = values / 257  # 65535 is white
+    return Image.fromarray(np.rint(values.clip(0, 255)).astype(np.uint8)).convert("RGB")
+
+
+def _reason(error: Exception) -> str:
+    from PIL import Image, UnidentifiedImageError
+
+    if isinstance(error, EOFError) and str(error) == "image file is empty":
+        return str(error)
+    if isinstance(error, _TooLargeError | Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return f"image is too large: more than {MAX_PIXELS:,} pixels"
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image, or of an unknown format"
+    if isinstance(error, OSError) and error.errno is not None:
+        return why_unreadable(error)
+    if isinstance(error, ValueError) and "null" in str(error):
+        return "image path is not a valid file name (it holds a NUL)"
+    if "truncated" in str(error).lower():
+        return "image file is truncated"
+    return f"image cannot be decoded ({str(error) or type(error).__name__})"
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    from PIL import Image
+
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)  # a build of Pillow may lack one
+
+
+def _tame_pillow() -> None:
+    """Pillow warns of a small bomb before our own limit sees it, and of odd metadata that does not touch the pixels."""
+    from PIL import Image
+
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+    warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
