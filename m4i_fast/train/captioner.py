@@ -243,11 +243,10 @@ class _Training:
                 advance(1, note=f"loss {loss.item():.4f}")
 
     def settled_weights(self) -> tuple[dict[str, torch.Tensor], str]:
-        """The weights to keep, with BatchNorm statistics of the training pictures, and the hash of the image network."""
+        """The weights to keep, BatchNorm's statistics taken anew, and the hash of the image network."""
         model = self.model
-        before = {
-            key: value.clone() for key, value in model.state_dict().items() if "running_" in key or "num_b" in key
-        }
+        state = model.state_dict()
+        before = {key: value.clone() for key, value in state.items() if "running_" in key or "num_batches" in key}
         self._train_mode()
         images = np.unique(self.material.captions.owner.numpy())
 
