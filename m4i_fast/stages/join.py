@@ -13,7 +13,9 @@ from m4i_fast.types import Generations, Record
 __all__ = ["generations_of", "rows_for"]
 
 
-def rows_for(ids: Sequence[str], wanted: Sequence[str], *, where: object, cure: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def rows_for(
+    ids: Sequence[str], wanted: Sequence[str], *, where: object, cure: str
+) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """For each wanted id the row in ``ids``, int64 [len(wanted)].
 
     Raises:

@@ -41,9 +41,7 @@ def _score(run: Run, settings: OverlapSettings) -> dict[str, Any]:
     values = table.values.copy()
     unread = np.array([error is not None for error in generations.errors])
     values[unread] = np.nan
-    write_overlap(
-        run.path("overlap.parquet"), OverlapScores(generations.ids, table.names, values, table.recipe)
-    )
+    write_overlap(run.path("overlap.parquet"), OverlapScores(generations.ids, table.names, values, table.recipe))
     good = ~np.isnan(values).any(axis=1)
     means = values[good].mean(axis=0) if good.any() else np.zeros(len(table.names))
     return {

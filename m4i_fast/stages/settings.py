@@ -35,8 +35,9 @@ class DataSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 class SplitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How records become members, non-members, shadow and encoder records.
 
-    ``iid``: drawn at random from ``[data]``. ``paper``: members from ``[data]``, the target's non-members from
-    ``[split.non_members]``. ``column``: by the data's own column, whose values name the roles. ``lists``: id lists.
+    ``iid``: so many of each drawn at random from ``[data]``. ``paper``: the same, but non-members from
+    ``[split.non_members]``; ``target_member`` may then be an id list. ``column``: each role names a value of the data's
+    own column. ``lists``: each role is a file of ids.
     """
 
     kind: Literal["iid", "paper", "column", "lists"] = "iid"
@@ -83,9 +84,13 @@ class OverlapSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 
 
 class AttackSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Which attacks; ``z``: signed as in the paper, or abs as in the published code."""
+    """Which attacks (none named: all that the files allow); ``z``: signed as in the paper, or abs as in the published code.
+
+    ``heads``: a folder of heads fitted before; then no shadow is needed.
+    """
 
     names: tuple[str, ...] = ()
+    heads: str | None = None
     z: Literal["signed", "abs"] = "signed"
 
 

@@ -1,0 +1,136 @@
+"""Step 7: heads are fitted on the shadow's run alone; the target's records are scored with them, without a label."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from m4i_fast.errors import AuditError, ConfigError, RunError
+from m4i_fast.runs import Run, StageReport, open_run, stage
+from m4i_fast.stages.features import keep_features
+from m4i_fast.stages.settings import AttackSettings, QuerySettings
+
+__all__ = ["fit_stage", "score_stage"]
+
+
+def fit_stage(
+    shadow: Run, membership: Path, heads: Path, settings: AttackSettings, *, seed: int, again: bool = False
+) -> StageReport:
+    """Fit one head an attack and write it to ``heads/<attack>.onnx``.
+
+    Args:
+        shadow: the shadow's run, after ``overlap`` or ``encode`` or both.
+        membership: the shadow's labels.
+        heads: folder for the heads.
+        settings: which attacks (none named: all that the run allows) and which z.
+        seed: of the fits.
+        again: fit even where the same heads already stand.
+
+    Raises:
+        ConfigError: an attack of no known name.
+        RunError: the run lacks what a named attack needs.
+        AuditError: one class only, too few records.
+    """
+    tables = keep_features(shadow, z=settings.z)
+    names = _chosen(settings.names, tuple(tables), shadow)
+    inputs = {f"features {need}": shadow.path(f"features/{need}.parquet") for need in tables}
+    inputs["membership"] = membership
+    with open_run(heads) as opened:
+        return stage(
+            opened,
+            "attack-fit",
+            settings={"attacks": names, "z": settings.z, "seed": seed},
+            inputs=inputs,
+            outputs=[f"{name}.onnx" for name in names],
+            work=lambda: _fit(shadow, opened, membership, names, tables, seed),
+            again=again,
+        )
+
+
+def score_stage(run: Run, heads: Path, *, z: str, again: bool = False) -> StageReport:
+    """Write ``scores.parquet``: a column a head, through the engine layer; no label is read.
+
+    Raises:
+        RunError: there is no head in the folder.
+        AuditError: a head was fitted on other features than this run holds.
+    """
+    files = sorted(heads.glob("*.onnx"))
+    if not files:
+        raise RunError("no heads (*.onnx) in this folder", where=heads, cure="Run first: m4i-fast attack fit")
+    tables = keep_features(run, z=z)
+    inputs = {f"features {need}": run.path(f"features/{need}.parquet") for need in tables}
+    return stage(
+        run,
+        "attack-score",
+        settings={"z": z},
+        inputs=inputs | {f"head {file.stem}": file for file in files},
+        outputs=["scores.parquet"],
+        work=lambda: _score(run, files, tables),
+        again=again,
+    )
+
+
+def _chosen(asked: tuple[str, ...], has: tuple[str, ...], shadow: Run) -> list[str]:
+    from m4i_fast.attacks.fitting import ATTACKS
+
+    for name in asked:
+        if name not in ATTACKS:
+            raise ConfigError(f"no attack '{name}'", where="attack", cure=f"Choose from: {', '.join(ATTACKS)}.")
+        if ATTACKS[name].needs not in has:
+            raise RunError(
+                f"the attack '{name}' needs {ATTACKS[name].needs} features, which this run lacks",
+                where=shadow.root,
+                cure="Run first: m4i-fast overlap (overlap features), m4i-fast encode (z features).",
+            )
+    return list(asked) or [name for name, attack in ATTACKS.items() if attack.needs in has]
+
+
+def _fit(
+    shadow: Run, heads: Run, membership: Path, names: list[str], tables: dict[str, Any], seed: int
+) -> dict[str, Any]:
+    from m4i_fast.attacks.fitting import ATTACKS, fit
+    from m4i_fast.attacks.onnx_file import save_head
+    from m4i_fast.data.labels import read_membership_file
+    from m4i_fast.progress import progress
+    from m4i_fast.tables import read_records
+
+    labels = read_membership_file(membership)
+    groups = [record.group for record in read_records(shadow.path("records.parquet"))]
+    fitted = []
+    with progress("fitting attacks", len(names)) as advance:
+        for name in names:
+            head = fit(name, tables[ATTACKS[name].needs], labels, seed=seed, groups=groups)
+            save_head(head, heads.path(f"{name}.onnx"))
+            fitted.append({"attack": name, "threshold": head.threshold, "recipe": head.recipe, **head.about})
+            advance(note=name)
+    # A head of an earlier fit that was not asked for now must not be scored with.
+    for stale in heads.root.glob("*.onnx"):
+        if stale.stem not in names:
+            stale.unlink()
+    return {"heads": fitted}
+
+
+def _score(run: Run, files: list[Path], tables: dict[str, Any]) -> dict[str, Any]:
+    import numpy as np
+
+    from m4i_fast.attacks.heads import aligned_values
+    from m4i_fast.engines import open_head
+    from m4i_fast.tables import write_scores
+    from m4i_fast.types import MembershipScores
+
+    scores = []
+    for file in files:
+        with open_head(str(file), threads=QuerySettings().threads) as head:
+            about = head.metadata
+            table = next((each for each in tables.values() if each.recipe == about.recipe), None)
+            if table is None:
+                has = "; ".join(f"'{each.recipe}'" for each in tables.values())
+                raise AuditError(
+                    f"the head was fitted on features of the recipe '{about.recipe}', this run has {has}",
+                    where=file,
+                    cure="Make the target's features with the shadow's settings and towers, or fit the heads again.",
+                )
+            values = aligned_values(table, tuple(about.features or ()), about.recipe, head=file.stem)
+            scores.append(MembershipScores(file.stem, table.ids, head.score(values), float(about.threshold or 0.0)))
+    write_scores(run.path("scores.parquet"), scores)
+    return {"scored": {each.attack: int(np.isfinite(each.values).sum()) for each in scores}}

@@ -1,0 +1,48 @@
+"""Steps 2 and 3: the captioner's answer to every picture of a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from m4i_fast.runs import Run, StageReport, stage
+from m4i_fast.stages.settings import QuerySettings
+
+__all__ = ["query_stage"]
+
+
+def query_stage(run: Run, engine: str, settings: QuerySettings, *, again: bool = False) -> StageReport:
+    """Write ``generations/part-*.parquet``; a run that was cut off goes on at the first part that is missing.
+
+    Raises:
+        EngineError: the engine cannot be used as asked.
+        RunError: the run holds answers of another engine or other records.
+    """
+    from m4i_fast.engines import engine_file
+
+    path = engine_file(engine)
+    records = run.need("records.parquet", made_by=f"m4i-fast query DATA --engine {engine} --out {run.root}")
+    return stage(
+        run,
+        "query",
+        settings={"provider": settings.provider, "batch": settings.batch},
+        inputs={"engine": path, "records": records},
+        outputs=["generations"],
+        work=lambda: _query(run, engine, settings, again),
+        again=again,
+    )
+
+
+def _query(run: Run, engine: str, settings: QuerySettings, again: bool) -> dict[str, Any]:
+    from m4i_fast.query import query
+    from m4i_fast.tables import read_records
+
+    report = query(
+        run,
+        read_records(run.path("records.parquet")),
+        engine,
+        batch=settings.batch,
+        provider=settings.provider,
+        threads=settings.threads,
+        again=again,
+    )
+    return report.to_dict()

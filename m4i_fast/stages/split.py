@@ -1,0 +1,161 @@
+"""Who is a member and who is not: disjoint sets drawn from data, near-duplicate images removed and counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from m4i_fast.errors import ConfigError
+from m4i_fast.runs import Run, StageReport, open_run, stage
+from m4i_fast.stages.records import load_records
+from m4i_fast.stages.settings import DataSettings, SplitSettings
+from m4i_fast.types import Record
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from m4i_fast.data.splits import Split
+
+    Groups = npt.NDArray[np.int64] | None
+
+__all__ = ["split_stage", "split_stage_alone"]
+
+
+def split_stage_alone(out: Path, data: DataSettings, settings: SplitSettings, *, seed: int) -> dict[str, Any]:
+    """Split ``data`` into ``out``; gives the counts."""
+    with open_run(out) as run:
+        return split_stage(run, data, settings, seed=seed, folder=".").facts
+
+
+def split_stage(
+    run: Run, data: DataSettings, settings: SplitSettings, *, seed: int, folder: str = "split"
+) -> StageReport:
+    """Write ``split.json`` and a folder a side (``target``, ``shadow``, ``encoder``) under ``folder`` of the run.
+
+    Raises:
+        ConfigError: a role is given as a number where a name is wanted, or the other way round.
+        DataError, AuditError: the data cannot be read, or does not suffice.
+    """
+    inputs = {"data": Path(data.path)}
+    if settings.non_members is not None:
+        inputs["non_members"] = Path(settings.non_members.path)
+    inputs = {role: path for role, path in inputs.items() if path.is_file()}
+    for role, given in _roles(settings).items():
+        if isinstance(given, str) and settings.kind in {"lists", "paper"}:
+            inputs[role] = _existing(Path(given), role)
+    import msgspec
+
+    return stage(
+        run,
+        "split",
+        settings={"data": msgspec.to_builtins(data), "split": msgspec.to_builtins(settings), "seed": seed},
+        inputs=inputs,
+        outputs=[str(Path(folder) / "split.json")],
+        work=lambda: _split(run.path(folder), data, settings, seed),
+    )
+
+
+def _split(folder: Path, data: DataSettings, settings: SplitSettings, seed: int) -> dict[str, Any]:
+    from m4i_fast.data.splits import write_split
+
+    split, records = _KINDS[settings.kind](data, settings, seed)
+    write_split(folder, split, records)
+    roles = {role: len(ids) for role, ids in split.roles.items()}
+    return {"kind": split.kind, **roles, **split.counts}
+
+
+def _iid(data: DataSettings, settings: SplitSettings, seed: int) -> tuple[Split, Sequence[Record]]:
+    from m4i_fast.data.splits import split_iid
+
+    records = load_records(data)
+    sizes = {role: _count(role, given) for role, given in _roles(settings).items()}
+    return split_iid(records, sizes, seed=seed, groups=_groups(records, settings)), records
+
+
+def _paper(data: DataSettings, settings: SplitSettings, seed: int) -> tuple[Split, Sequence[Record]]:
+    from m4i_fast.data.labels import read_ids
+    from m4i_fast.data.splits import split_paper
+
+    if settings.non_members is None:
+        raise ConfigError(
+            "a split of the kind 'paper' needs a second set",
+            where="split.non_members",
+            cure="Give it: [split.non_members] path = ...",
+        )
+    members, others = load_records(data), load_records(settings.non_members)
+    roles = _roles(settings)
+    if isinstance(settings.target_member, str):
+        wanted = set(read_ids(Path(settings.target_member)))
+        members = [record for record in members if record.id in wanted]
+        roles["target_member"] = len(members)
+    sizes = {role: _count(role, given) for role, given in roles.items()}
+    groups = _groups([*members, *others], settings)
+    names = (Path(data.path).resolve().parent.name, Path(settings.non_members.path).resolve().parent.name)
+    if names[0] == names[1]:
+        names = ("first", "second")
+    split, records = split_paper(members, others, sizes, seed=seed, groups=groups, names=names)
+    return split, records
+
+
+def _column(data: DataSettings, settings: SplitSettings, _: int) -> tuple[Split, Sequence[Record]]:
+    from m4i_fast.data.readers import read_table
+    from m4i_fast.data.splits import ids_by_column, split_supplied
+
+    table = read_table(Path(data.path), images=Path(data.images) if data.images else None, format=data.format)
+    if settings.column not in table.columns:
+        has = ", ".join(table.columns) or "none"
+        raise ConfigError(f"the data has no column '{settings.column}'; it has: {has}", where="split.column")
+    names = {role: str(given) for role, given in _roles(settings).items()}
+    roles = ids_by_column(table.records, table.columns[settings.column], names or None)
+    return split_supplied(table.records, roles, groups=_groups(table.records, settings)), table.records
+
+
+def _lists(data: DataSettings, settings: SplitSettings, _: int) -> tuple[Split, Sequence[Record]]:
+    from m4i_fast.data.labels import read_ids
+    from m4i_fast.data.splits import split_supplied
+
+    records = load_records(data)
+    roles = {}
+    for role, given in _roles(settings).items():
+        if not isinstance(given, str):
+            raise ConfigError(f"a file of ids is wanted, not {given}", where=f"split.{role}")
+        roles[role] = read_ids(Path(given))
+    return split_supplied(records, roles, groups=_groups(records, settings)), records
+
+
+_KINDS: Mapping[str, Callable[[DataSettings, SplitSettings, int], tuple[Split, Sequence[Record]]]] = {
+    "iid": _iid,
+    "paper": _paper,
+    "column": _column,
+    "lists": _lists,
+}
+
+
+def _roles(settings: SplitSettings) -> dict[str, int | str]:
+    from m4i_fast.data.splits import ROLES
+
+    return {role: given for role in ROLES if (given := getattr(settings, role)) is not None}
+
+
+def _count(role: str, given: int | str) -> int:
+    if isinstance(given, str):
+        raise ConfigError(f"a number is wanted, not '{given}'", where=f"split.{role}")
+    return given
+
+
+def _existing(path: Path, role: str) -> Path:
+    if not path.is_file():
+        raise ConfigError(f"no such file of ids: {path}", where=f"split.{role}", cure="Give a file with one id a line.")
+    return path
+
+
+def _groups(records: Sequence[Record], settings: SplitSettings) -> Groups:
+    from m4i_fast.data.duplicates import image_groups
+    from m4i_fast.progress import progress
+
+    if settings.near_duplicates == "keep":
+        return None
+    with progress("looking for near-duplicates", len(records)) as advance:
+        return image_groups([record.image for record in records], threads=2, advance=advance)
