@@ -2,22 +2,23 @@
 
 How each interval is made, and why (coverage by simulation, 95 % wanted; figures at the foot):
 
-- AUC: standard error from the bootstrap (so groups stay together), interval on the logit scale, which keeps it inside 0..1
-  and gives it the right skew. The percentile interval covers 83 % at AUC 0.999 with 200 + 200 records and 44 % with
-  40 + 40; BCa 91 % and 44 %. With fewer than ``EDGE`` records' worth of misranking, resampling cannot show what was not in
-  the sample (a perfect AUC would get an interval of width zero), so the interval is widened to the score interval of
-  Newcombe (Statistics in Medicine 25:559-573, 2006, method 5), built on the variance of Hanley and McNeil (Radiology
-  143:29-36, 1982).
+- AUC: standard error from the bootstrap (so groups stay together), interval on the logit scale, which keeps it inside
+  0..1 and gives it the right skew. The percentile interval covers 83 % at AUC 0.999 with 200 + 200 records and 44 %
+  with 40 + 40; BCa 91 % and 44 %. With fewer than ``EDGE`` records' worth of misranking, resampling cannot show what
+  was not in the sample (a perfect AUC would get an interval of width zero), so the interval is widened to the score
+  interval of Newcombe (Statistics in Medicine 25:559-573, 2006, method 5), built on the variance of Hanley and McNeil
+  (Radiology 143:29-36, 1982).
 - Balanced accuracy: the same, widened near the edge by the square-and-add combination of two Wilson intervals.
 - TPR at a low FPR: percentiles of draws in which the place of the threshold among the non-members is drawn too (see
-  ``resamples.tpr_draws``), never narrower than the Wilson interval of the TPR at a known threshold. At 0.1 % FPR with 1,000
-  non-members the low end is near 0 whatever the attack: one false positive's worth does not fix a threshold. The plain
-  bootstrap covers 70-78 % there.
+  ``resamples.tpr_draws``), never narrower than the Wilson interval of the TPR at a known threshold. At 0.1 % FPR with
+  1,000 non-members the low end is near 0 whatever the attack: one false positive's worth does not fix a threshold.
+  The plain bootstrap covers 70-78 % there.
 - Difference of two AUCs on the same records: square-and-add of the two AUC intervals with the bootstrap correlation
   (Zou, Psychological Methods 12:399-413, 2007); not zero-width when one of them is perfect.
 
-Coverage in % over 400 to 1,000 simulated samples a row (normal scores, 500 resamples; ``sd`` of the members' scores, 1 for
-non-members; ``diff``: against a second classifier, correlation 0.5; in the last rows five records a group, ICC 0.8):
+Coverage in % over 400 to 1,000 simulated samples a row (normal scores, 500 resamples; ``sd`` of the members' scores,
+1 for non-members; ``diff``: against a second classifier, correlation 0.5; in the last rows five records a group, ICC
+0.8):
 
 | members + non-members | AUC | sd | AUC | balanced accuracy | TPR at 10 % | 1 % | 0.1 % | diff |
 |---|---|---|---|---|---|---|---|---|
@@ -54,6 +55,7 @@ non-members; ``diff``: against a second classifier, correlation 0.5; in the last
 | 2000 + 2000, in groups of 5 | 0.5 | 1 | 96.2 | 97.2 | 95.5 | 98.5 | 100.0 | 93.2 |
 | 2000 + 2000, in groups of 5 | 0.9 | 1 | 96.2 | 96.2 | 95.0 | 94.2 | 96.8 | 94.5 |
 | 2000 + 2000, in groups of 5 | 0.99 | 1 | 96.5 | 94.5 | 98.2 | 94.8 | 94.8 | 95.0 |
+
 Above 97 % stand the figures with few errors behind them (``EDGE``) or few false positives: wide on purpose.
 """
 

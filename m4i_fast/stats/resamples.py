@@ -178,8 +178,9 @@ def tpr_draws(
     The plain bootstrap of such a figure leans on the top few non-members, chooses among those that happen to be there
     and covers as little as 70 % (see ``intervals``). Here the resample says instead how many of the sample's
     non-members lie above the true threshold: their count J among the top ``fpr * K`` of the sample, drawn again. The
-    threshold then lies between the J-th and the next non-member, anywhere between with equal chance; members are weighted as drawn.
-    Every draw of J keeps groups together, and J = 0 (a threshold above all non-members) has its due chance.
+    threshold then lies between the J-th and the next non-member, anywhere between with equal chance; members are
+    weighted as drawn. Every draw of J keeps groups together, and J = 0 (a threshold above all non-members) has its due
+    chance.
 
     Returns:
         float64 [b] a level, by the level's key.

@@ -1,1 +1,1 @@
-"""The room 'validity'."""
+"""Is the audit sound? Classifiers that never ask the model, contamination between the sets, and the verdict."""
