@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from m4i_fast.data.files import read_json_text, read_text
-from m4i_fast.data.splits import ROLES, SIDES, Split
+from m4i_fast.data.splits.roles import ROLES, SIDES, Split
 from m4i_fast.errors import DataError
 from m4i_fast.types import Record
 
