@@ -268,14 +268,16 @@ def _folds(
 ) -> list[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
     from sklearn.model_selection import StratifiedGroupKFold
 
+    folds: list[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]] = []
     splitter = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed % 2**32)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # one class in fewer groups than folds: checked below
-        folds = list(splitter.split(blocks, y, blocks))
+        if np.unique(blocks).size >= FOLDS:
+            folds = list(splitter.split(blocks, y, blocks))
     usable = [
         (train, test) for train, test in folds if 0 < y[train].sum() < train.size and 0 < y[test].sum() < test.size
     ]
-    if len(usable) < len(folds):
+    if len(usable) < FOLDS:
         raise AuditError(
             "the shadow's groups are too few to be parted into five folds with both classes in each",
             cure="Give more records, or records in smaller groups.",

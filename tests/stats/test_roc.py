@@ -110,7 +110,7 @@ def test_the_order_of_the_records_changes_nothing(rows: list[tuple[int, bool]], 
 
 
 def test_nan_scores_are_counted_and_refused() -> None:
-    with pytest.raises(AuditError, match="2 of 4 scores are NaN.*Leave those records out"):
+    with pytest.raises(AuditError, match=r"2 of 4 scores are NaN.*Leave those records out"):
         auc([1, NAN, 2, NAN], [T, F, F, T])
 
 
@@ -140,7 +140,7 @@ def test_labels_are_joined_by_id() -> None:
 
 
 def test_records_without_a_label_are_counted() -> None:
-    with pytest.raises(AuditError, match="1 of 2 records have no label.*'x'"):
+    with pytest.raises(AuditError, match=r"1 of 2 records have no label.*'x'"):
         labels_of(("a", "x"), Membership(("a",), np.array([T])))
     with pytest.raises(AuditError, match="'a' is labelled twice"):
         labels_of(("a",), Membership(("a", "b", "a"), np.array([T, T, F])))

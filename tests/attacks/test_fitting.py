@@ -1,0 +1,247 @@
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from m4i_fast.attacks.fitting import ATTACKS, best_threshold, fit
+from m4i_fast.attacks.heads import Head, Layer, Term, aligned_values, score_table
+from m4i_fast.attacks.onnx_file import save_head
+from m4i_fast.engines.metadata import KEY, from_json
+from m4i_fast.errors import AuditError, ConfigError
+from m4i_fast.stats.roc import auc, balanced_accuracy
+from m4i_fast.types import FeatureTable, Membership
+
+OVERLAP = ("rouge_1", "rouge_2", "rouge_l", "bleu_1", "bleu_2", "bleu_3", "bleu_4")
+
+
+def shadow(
+    count: int = 240, seed: int = 0, overlap_lift: float = 0.15, z_lift: float = 0.6
+) -> tuple[FeatureTable, Membership]:
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count) % 2 == 0
+    rouge = np.clip(rng.normal(0.35, 0.12, (count, 7)) + overlap_lift * labels[:, None], 0, 1)
+    z = rng.normal(5.0, 3.0, (count, 6))
+    z[:, :2] += 3.0 * z_lift * labels[:, None]
+    ids = tuple(f"r{i}" for i in range(count))
+    names = (*OVERLAP, *(f"z_{i}" for i in range(6)))
+    return FeatureTable(ids, names, np.hstack([rouge, z]), "coco|z"), Membership(ids, labels)
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_every_attack_finds_what_is_there_and_is_oriented(name: str) -> None:
+    head = fit(name, *shadow(), seed=0)
+    target, labels = shadow(1000, seed=1)
+    scores = score_table(head, target)
+    assert scores.attack == name
+    assert auc(scores.values, labels.is_member) > 0.7
+    assert balanced_accuracy(scores.values, labels.is_member, scores.threshold) > 0.65
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_every_attack_is_at_chance_where_there_is_nothing(name: str) -> None:
+    head = fit(name, *shadow(overlap_lift=0.0, z_lift=0.0), seed=0)
+    target, labels = shadow(2000, 1, 0.0, 0.0)
+    assert abs(auc(score_table(head, target).values, labels.is_member) - 0.5) < 0.05
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_the_onnx_file_gives_the_heads_scores(name: str, tmp_path: Path) -> None:
+    head = fit(name, *shadow(), seed=0)
+    target, _ = shadow(50, seed=1)
+    target.values[3] = np.nan
+    path = tmp_path / "head.onnx"
+    save_head(head, path)
+    session = onnxruntime.InferenceSession(path)
+    values = aligned_values(target, head.features, head.recipe, head=name)
+    (scores,) = session.run(["scores"], {"features": values.astype(np.float32)})
+    wanted = head.score(values)
+    assert scores.dtype == np.float32
+    assert scores.shape == (50,)
+    assert np.isnan(scores[3])
+    assert np.isnan(wanted[3])
+    assert np.nanmax(np.abs(scores - wanted)) < 1e-5
+    assert np.array_equal(scores > np.float32(head.threshold), wanted > head.threshold)
+    model = onnx.load(path)
+    metadata = from_json({each.key: each.value for each in model.metadata_props}[KEY], path, kind="head")
+    assert (metadata.name, tuple(metadata.features or ()), metadata.recipe) == (name, head.features, "coco|z")
+    assert metadata.threshold == head.threshold
+
+
+def test_saving_twice_gives_the_same_bytes(tmp_path: Path) -> None:
+    for each in ("a.onnx", "b.onnx"):
+        save_head(fit("both", *shadow(), seed=3), tmp_path / each)
+    assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["a.onnx", "b.onnx"]
+
+
+def test_attacks_take_the_columns_they_need() -> None:
+    table, labels = shadow()
+    assert fit("mb_threshold", table, labels, seed=0).features == ("rouge_l",)
+    assert fit("mb_svm", table, labels, seed=0).features == ("rouge_1", "rouge_2", "rouge_l")
+    assert fit("fb_mlp", table, labels, seed=0).features == tuple(f"z_{i}" for i in range(6))
+    assert fit("both", table, labels, seed=0).features == table.names
+
+
+def test_the_threshold_attack_scores_by_rouge_l_itself() -> None:
+    table, labels = shadow()
+    head = fit("mb_threshold", table, labels, seed=0)
+    column = table.values[:, 2]
+    assert score_table(head, table).values.tolist() == column.tolist()
+    best = max(balanced_accuracy(column, labels.is_member, t) for t in column)
+    assert balanced_accuracy(column, labels.is_member, head.threshold) == pytest.approx(best)
+
+
+def test_best_threshold_by_hand() -> None:
+    scores, labels = np.array([0.2, 0.4, 0.6, 0.8]), np.array([False, False, True, True])
+    assert best_threshold(scores, labels) == pytest.approx(0.5)
+    # Equally good: between .8 and .6, and between .4 and .2; the higher one calls fewer.
+    assert best_threshold(scores, np.array([False, True, False, True])) == pytest.approx(0.7)
+    # Nothing gained anywhere: nobody is called.
+    assert best_threshold(scores, np.array([True, True, False, False])) == 0.8
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=2, max_size=30).filter(
+        lambda rows: len({row[1] for row in rows}) == 2
+    )
+)
+def test_no_threshold_is_better_than_the_best(rows: list[tuple[int, bool]]) -> None:
+    scores, labels = (np.array(each) for each in zip(*rows, strict=True))
+    best = balanced_accuracy(scores, labels, best_threshold(scores.astype(float), labels))
+    assert best >= max(balanced_accuracy(scores, labels, t) for t in np.arange(-0.5, 6)) - 1e-12
+
+
+def test_the_mlps_shadow_figure_is_out_of_fold() -> None:
+    # 120 records, 40 columns of noise: learned by heart, the shadow's own AUC would be near 1.
+    rng = np.random.default_rng(0)
+    ids = tuple(map(str, range(240)))
+    table = FeatureTable(ids, tuple(f"z_{i}" for i in range(40)), rng.normal(size=(240, 40)), "z")
+    head = fit("fb_mlp", table, Membership(ids, np.arange(240) % 2 == 0), seed=0)
+    assert 0.35 < float(head.about["shadow_auc"].split()[0]) < 0.62
+    assert "MLP 64-1" in head.about["how"]
+
+
+def test_a_tiny_shadow_gets_a_linear_head() -> None:
+    head = fit("fb_mlp", *shadow(60), seed=0)
+    assert [len(term.layers) for term in head.terms] == [1]
+    assert "a small shadow" in head.about["how"]
+
+
+def test_the_joint_attack_uses_both_sides() -> None:
+    target, labels = shadow(1000, seed=1)
+    joint = {}
+    for name in ("mb_svm", "fb_mlp", "both"):
+        joint[name] = auc(score_table(fit(name, *shadow(600), seed=0), target).values, labels.is_member)
+    assert joint["both"] > max(joint["mb_svm"], joint["fb_mlp"])
+
+
+def test_nan_rows_are_left_out_of_the_fit_and_counted() -> None:
+    table, labels = shadow()
+    table.values[:5] = np.nan
+    head = fit("mb_svm", table, labels, seed=0)
+    assert head.about["left_out"] == "5 shadow records without features"
+    assert head.about["fitted_on"] == "117 shadow members, 118 shadow non-members"
+    assert np.isnan(score_table(head, table).values).tolist() == [True] * 5 + [False] * 235
+
+
+def test_nan_in_a_column_that_is_not_needed_does_not_matter() -> None:
+    table, labels = shadow()
+    table.values[:, 5:] = np.nan
+    assert fit("mb_svm", table, labels, seed=0).about["left_out"] == "0 shadow records without features"
+
+
+def test_a_constant_column_does_no_harm() -> None:
+    table, labels = shadow(60)
+    table.values[:, 7] = 0.1
+    other = FeatureTable(table.ids, table.names, table.values.copy(), table.recipe)
+    other.values[:, 7] = 1e6
+    head = fit("fb_mlp", table, labels, seed=0)
+    assert np.allclose(score_table(head, other).values, score_table(head, table).values)
+
+
+def test_the_same_seed_gives_the_same_head() -> None:
+    table, labels = shadow()
+    one, two, other = (score_table(fit("fb_mlp", table, labels, seed=s), table).values for s in (0, 0, 1))
+    assert np.array_equal(one, two)
+    assert not np.array_equal(one, other)
+
+
+def test_records_of_a_group_stay_in_one_fold() -> None:
+    # Each picture four times, z pure noise: with copies in other folds the net would look good.
+    rng = np.random.default_rng(0)
+    z, labels = np.repeat(rng.normal(size=(120, 30)), 4, axis=0), np.repeat(np.arange(120) % 2 == 0, 4)
+    ids = tuple(map(str, range(480)))
+    table = FeatureTable(ids, tuple(f"z_{i}" for i in range(30)), z, "z")
+    names = [f"g{i // 4}" for i in range(480)]
+    head = fit("fb_mlp", table, Membership(ids, labels), seed=0, groups=names)
+    assert float(head.about["shadow_auc"].split()[0]) < 0.65
+
+
+def test_features_of_another_recipe_are_refused() -> None:
+    table, labels = shadow()
+    head = fit("mb_svm", table, labels, seed=0)
+    with pytest.raises(AuditError, match="recipe 'coco\\|z', these are 'rouge-score'"):
+        score_table(head, FeatureTable(table.ids, table.names, table.values, "rouge-score"))
+
+
+def test_features_of_other_names_are_refused() -> None:
+    table, labels = shadow()
+    head = fit("mb_svm", table, labels, seed=0)
+    with pytest.raises(AuditError, match="fitted on 'rouge_2', which these features lack"):
+        score_table(head, FeatureTable(table.ids, ("rouge_1", "rouge_l"), table.values[:, :2], table.recipe))
+    with pytest.raises(AuditError, match=r"wants \[N, 3\]"):
+        head.score(np.zeros((4, 2)))
+
+
+def test_columns_are_taken_by_name_and_not_by_place() -> None:
+    table, labels = shadow()
+    head = fit("mb_svm", table, labels, seed=0)
+    turned = FeatureTable(table.ids, table.names[::-1], table.values[:, ::-1], table.recipe)
+    assert np.array_equal(score_table(head, turned).values, score_table(head, table).values)
+
+
+def test_one_class_or_too_few_records_are_refused() -> None:
+    table, labels = shadow()
+    with pytest.raises(AuditError, match="240 shadow members and 0 non-members"):
+        fit("mb_svm", table, Membership(labels.ids, np.ones(240, np.bool_)), seed=0)
+    table.values[10:] = np.nan
+    with pytest.raises(AuditError, match=r"5 shadow members and 5 non-members \(230 more have no features\)"):
+        fit("mb_svm", table, labels, seed=0)
+
+
+def test_a_table_without_the_needed_features_is_refused() -> None:
+    table, labels = shadow()
+    overlap = FeatureTable(table.ids, OVERLAP, table.values[:, :7], "coco")
+    with pytest.raises(AuditError, match=r"needs the feature 'z_0'.*table of: both"):
+        fit("both", overlap, labels, seed=0)
+    with pytest.raises(AuditError, match="needs the feature 'z_0'"):
+        fit("fb_mlp", overlap, labels, seed=0)
+    z = FeatureTable(table.ids, table.names[7:], table.values[:, 7:], "z")
+    with pytest.raises(AuditError, match="needs the feature 'rouge_l'"):
+        fit("mb_threshold", z, labels, seed=0)
+    with pytest.raises(AuditError, match="needs the feature 'rouge_l'"):
+        fit("both", z, labels, seed=0)
+
+
+def test_too_few_groups_for_the_folds_are_refused() -> None:
+    table, labels = shadow()
+    with pytest.raises(AuditError, match="groups are too few"):
+        fit("fb_mlp", table, labels, seed=0, groups=[f"g{i % 4}" for i in range(240)])
+
+
+def test_an_unknown_attack_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"no attack 'lira'.*mb_threshold, mb_svm, fb_mlp, both"):
+        fit("lira", *shadow(), seed=0)
+
+
+def test_a_head_adds_its_terms_by_hand() -> None:
+    hidden = Layer.of([[1.0, -1.0]], [0.0, 0.5])
+    out = Layer.of([[2.0], [10.0]], [1.0])
+    line = Layer.of([[3.0]], [0.0])
+    head = Head("x", ("a", "b"), "r", 0.0, (Term((1,), (hidden, out)), Term((0,), (line,))))
+    # b = 2: relu(2, -1.5) = (2, 0) -> 5; a = 1 -> 3.   b = -1: relu(-1, 1.5) = (0, 1.5) -> 16; a = 0 -> 0.
+    assert head.score([[1.0, 2.0], [0.0, -1.0]]).tolist() == [8.0, 16.0]
