@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from m4i_fast.runs import Run, StageReport, stage
@@ -17,9 +18,12 @@ def query_stage(run: Run, engine: str, settings: QuerySettings, *, again: bool =
         EngineError: the engine cannot be used as asked.
         RunError: the run holds answers of another engine or other records.
     """
-    from m4i_fast.engines import engine_file
+    from m4i_fast.engines import open_captioner
 
-    path = engine_file(engine)
+    path = Path(engine)
+    if not path.is_file():
+        with open_captioner(engine):  # raises with what is wrong with it: absent, a URL, a folder
+            pass
     records = run.need("records.parquet", made_by=f"m4i-fast query DATA --engine {engine} --out {run.root}")
     return stage(
         run,

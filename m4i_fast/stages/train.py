@@ -50,7 +50,7 @@ def train_encoders_alone(
     """Train the two encoder towers; the data as for a captioner."""
     settings = convert(values, TowerSettings, where=where)
     require("torch", why="training the encoder towers")
-    from m4i_fast.train.towers import train_encoders
+    from m4i_fast.train.encoders import train_encoders
 
     records = training_records(data, only=only, membership=membership)
     return _facts(train_encoders(records, out, settings, cache=cache))

@@ -1,0 +1,243 @@
+"""A whole audit from one settings file: every stage in its order, each kept where its result already stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from m4i_fast.config import convert, merge, read_toml, write_toml
+from m4i_fast.errors import ConfigError
+from m4i_fast.progress import say
+from m4i_fast.runs import Run, StageReport, open_run, read_json, write_json
+from m4i_fast.stages.settings import AuditSettings, DataSettings, EncoderSettings, SideSettings
+
+__all__ = ["load_settings", "run_audit"]
+
+PATHS = {"path", "images", "engine", "membership", "folder", "heads", "weights", "out"}
+"""Keys whose values are paths, relative to the settings file."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """Where the records and labels of the target or the shadow come from. ``membership`` may be unknown for encoders."""
+
+    data: DataSettings
+    membership: Path | None
+
+
+def load_settings(path: Path, *overrides: Mapping[str, Any]) -> AuditSettings:
+    """Read ``audit.toml``; later overrides win; relative paths of the file are taken from its folder.
+
+    Raises:
+        ConfigError: not TOML, or a key that is unknown, missing or of the wrong type.
+    """
+    base = read_toml(path)
+    here = path.resolve().parent
+    merged = merge(_anchored(base, here), *(_anchored(each, Path.cwd()) for each in overrides))
+    return convert(merged, AuditSettings, where=path)
+
+
+def run_audit(settings: AuditSettings) -> dict[str, Any]:
+    """Run every stage into ``settings.out``; gives the content of ``result.json``.
+
+    Raises:
+        ConfigError: the settings name neither data nor engine for a side.
+        M4IError: whatever a stage raises; what was finished stays.
+    """
+    from m4i_fast.stages.attack import score_stage
+    from m4i_fast.stages.evaluate import evaluate_stage
+    from m4i_fast.stages.report import report_stage
+
+    _check(settings)
+    plain = _plain(settings)
+    with open_run(Path(settings.out)) as run:
+        write_toml(run.path("settings.toml"), plain)
+        write_json(run.path("command.json"), {"command": f"m4i-fast audit {run.path('settings.toml')}"})
+        sides, counts = _sides(run, settings)
+        encoders = _encoders(run, settings, sides)
+        _ask(run, settings, sides["target"], _engine(run, settings, "target", sides), encoders)
+        heads = Path(settings.attack.heads) if settings.attack.heads else _fit(run, settings, sides, encoders)
+        _said(score_stage(run, heads, z=settings.attack.z))
+        membership = sides["target"].membership
+        assert membership is not None  # _check has seen to it
+        _said(
+            evaluate_stage(
+                run,
+                membership,
+                settings.evaluate,
+                seed=settings.seed,
+                about={"settings": plain, "counts": counts},
+            )
+        )
+        _said(report_stage(run))
+        result: dict[str, Any] = read_json(run.path("result.json"))
+        return result
+
+
+def _sides(run: Run, settings: AuditSettings) -> tuple[dict[str, _Side], dict[str, int]]:
+    """The target's, shadow's and encoders' records: a side's own data, else its part of the split."""
+    from m4i_fast.stages.split import split_stage
+
+    sides: dict[str, _Side] = {}
+    counts: dict[str, int] = {}
+    if settings.data is not None:
+        done = split_stage(run, settings.data, settings.split, seed=settings.seed)
+        _said(done)
+        counts = {f"split_{name}": value for name, value in done.facts.items() if isinstance(value, int)}
+        for name in ("target", "shadow", "encoder"):
+            records = run.path(f"split/{name}/records.parquet")
+            if records.exists():
+                labels = run.path(f"split/{name}/membership.parquet")
+                sides[name] = _Side(DataSettings(path=str(records)), labels if name != "encoder" else None)
+    for name, side in (("target", settings.target), ("shadow", settings.shadow)):
+        if side.data is not None:
+            sides[name] = _Side(side.data, Path(side.membership) if side.membership else None)
+    if settings.encoders is not None and settings.encoders.data is not None:
+        sides["encoder"] = _Side(settings.encoders.data, None)
+    for name in ("target",) if settings.attack.heads else ("target", "shadow"):
+        if name not in sides:
+            raise ConfigError(
+                f"the split gave no records for the {name}",
+                where=f"split.{name}_member",
+                cure=f"Give split.{name}_member and split.{name}_nonmember, or [{name}.data] with its membership.",
+            )
+    return sides, counts
+
+
+def _engine(run: Run, settings: AuditSettings, name: str, sides: Mapping[str, _Side]) -> str:
+    """The side's engine: the given one, or one trained and exported here."""
+    side: SideSettings = getattr(settings, name)
+    if side.engine is not None:
+        return side.engine
+    from m4i_fast.stages.export import export_stage
+    from m4i_fast.stages.train import train_captioner_alone
+
+    assert side.train is not None  # _check has seen to it
+    source = sides[name]
+    checkpoint = run.path(f"models/{name}")
+    train_captioner_alone(
+        source.data,
+        checkpoint,
+        _plain(side.train),
+        membership=source.membership,
+        where=f"{name}.train",
+        cache=run.path("models/features"),
+    )
+    engine = run.path(f"engines/{name}.onnx")
+    _said(export_stage(run, f"export-{name}", checkpoint, engine))
+    return str(engine)
+
+
+def _encoders(run: Run, settings: AuditSettings, sides: Mapping[str, _Side]) -> Path | None:
+    """The folder of the two towers, trained here if asked for; None: only metric-based attacks are made."""
+    wanted: EncoderSettings | None = settings.encoders
+    if wanted is None:
+        return None
+    if wanted.folder is not None:
+        return Path(wanted.folder)
+    from m4i_fast.stages.export import export_stage
+    from m4i_fast.stages.train import train_encoders_alone
+
+    assert wanted.train is not None  # _check has seen to it
+    if "encoder" not in sides:
+        raise ConfigError(
+            "there are no records to train the encoders on",
+            where="encoders.train",
+            cure="Give split.encoder = COUNT, or [encoders.data].",
+        )
+    checkpoint = run.path("models/encoders")
+    train_encoders_alone(
+        sides["encoder"].data,
+        checkpoint,
+        _plain(wanted.train),
+        where="encoders.train",
+        cache=run.path("models/features"),
+    )
+    folder = run.path("engines/encoders")
+    _said(export_stage(run, "export-encoders", checkpoint, folder))
+    return folder
+
+
+def _ask(run: Run, settings: AuditSettings, side: _Side, engine: str, encoders: Path | None) -> None:
+    """Records, query, overlap, encode: all that a run gets before anybody scores it."""
+    from m4i_fast.stages.encode import encode_stage
+    from m4i_fast.stages.overlap import overlap_stage
+    from m4i_fast.stages.query import query_stage
+    from m4i_fast.stages.records import records_stage
+
+    records = records_stage(run, side.data)
+    _said(query_stage(run, engine, settings.query), run)
+    if any(record.references for record in records):
+        _said(overlap_stage(run, settings.overlap), run)
+    if encoders is not None:
+        _said(encode_stage(run, encoders, settings.query), run)
+
+
+def _fit(run: Run, settings: AuditSettings, sides: Mapping[str, _Side], encoders: Path | None) -> Path:
+    """Ask the shadow, fit the heads on its answers."""
+    from m4i_fast.stages.attack import fit_stage
+
+    source = sides["shadow"]
+    if source.membership is None:
+        raise ConfigError("the shadow's labels are missing", where="shadow.membership", cure="Give a file of labels.")
+    heads = run.path("heads")
+    with open_run(run.path("shadow")) as shadow:
+        _ask(shadow, settings, source, _engine(run, settings, "shadow", sides), encoders)
+        _said(fit_stage(shadow, source.membership, heads, settings.attack, seed=settings.seed))
+    return heads
+
+
+def _check(settings: AuditSettings) -> None:
+    """Faults of the settings as a whole, named before anything is done."""
+    needed = (
+        {"target": settings.target}
+        if settings.attack.heads
+        else {
+            "target": settings.target,
+            "shadow": settings.shadow,
+        }
+    )
+    for name, side in needed.items():
+        if (side.engine is None) == (side.train is None):
+            said = "neither an engine nor a training" if side.engine is None else "both an engine and a training"
+            raise ConfigError(f"the {name} has {said}", where=name, cure=f"Give {name}.engine or [{name}.train].")
+        if side.data is None and settings.data is None:
+            raise ConfigError(
+                f"there are no records for the {name}",
+                where=name,
+                cure=f"Give [data] with a [split], or [{name}.data] and {name}.membership.",
+            )
+        if side.data is not None and side.membership is None:
+            raise ConfigError("its labels are missing", where=f"{name}.membership", cure="Give a file of labels.")
+    encoders = settings.encoders
+    if encoders is not None and (encoders.folder is None) == (encoders.train is None):
+        raise ConfigError("give a folder or a training", where="encoders", cure="encoders.folder or [encoders.train].")
+
+
+def _anchored(values: Mapping[str, Any], base: Path) -> dict[str, Any]:
+    anchored: dict[str, Any] = {}
+    lists = values.get("kind") in {"lists", "paper"}
+    for key, value in values.items():
+        is_path = key in PATHS or (lists and key.startswith(("target_", "shadow_", "encoder")))
+        if isinstance(value, Mapping):
+            anchored[key] = _anchored(value, base)
+        elif is_path and isinstance(value, str) and "://" not in value:
+            anchored[key] = str(base / Path(value).expanduser())
+        else:
+            anchored[key] = value
+    return anchored
+
+
+def _plain(settings: Any) -> dict[str, Any]:
+    import msgspec
+
+    plain: dict[str, Any] = msgspec.to_builtins(settings)
+    return plain
+
+
+def _said(done: StageReport, run: Run | None = None) -> None:
+    if done.kept:
+        where = f" ({run.root.name})" if run is not None else ""
+        say(f"{done.name}{where}: already done, kept")
