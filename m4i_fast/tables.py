@@ -27,6 +27,7 @@ __all__ = [
     "read_features",
     "read_generations",
     "read_membership",
+    "read_metadata",
     "read_overlap",
     "read_records",
     "read_scores",
@@ -60,8 +61,11 @@ def read_records(path: Path) -> list[Record]:
     return [Record(row["id"], row["image"], tuple(row["references"]), row["group"], row["error"]) for row in rows]
 
 
-def write_generations(path: Path, generations: Generations) -> None:
-    """Columns id, text, tokens (list int32, trimmed to its length), log_probs (list float32 or null), error."""
+def write_generations(path: Path, generations: Generations, *, metadata: Mapping[str, str] | None = None) -> None:
+    """Columns id, text, tokens (list int32, trimmed to its length), log_probs (list float32 or null), error.
+
+    ``metadata`` goes into the file's footer: what the part was made by.
+    """
     lengths = generations.lengths
     log_probs = generations.log_probs
     _write(
@@ -75,7 +79,24 @@ def write_generations(path: Path, generations: Generations) -> None:
             else _ragged(log_probs, lengths, pa.float32()),
             "error": pa.array(generations.errors, pa.string()),
         },
+        metadata,
     )
+
+
+def read_metadata(path: Path) -> tuple[int, dict[str, str]]:
+    """Number of rows of a table, and the text in its footer; the rows are not read.
+
+    Raises:
+        DataError: no such file, or no Parquet.
+    """
+    if not path.is_file():
+        raise DataError("no such file", where=path)
+    try:
+        footer = pq.read_metadata(path)
+        text = footer.schema.to_arrow_schema().metadata or {}
+        return footer.num_rows, {key.decode(): value.decode() for key, value in text.items()}
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise DataError(f"not a readable Parquet file ({error})", where=path, cure="Make it again.") from error
 
 
 def read_generations(paths: Sequence[Path]) -> Generations:
