@@ -168,6 +168,6 @@ def _file_digest(path: str) -> str:
 
     try:
         with open_regular(path) as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type] # it is a BufferedReader
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, ValueError):
         return ""
