@@ -81,3 +81,12 @@ def test_one_word_many_times_stays_linear() -> None:
     text = "a " * 200_000
     counts = backend.overlap_statistics([text], [["a " * 10]], tokeniser="words")
     assert counts.matches.tolist() == [[10, 9, 8, 7]]
+
+
+def test_long_words_of_one_beginning_and_length_stay_apart() -> None:
+    here = [f"one-beginning-{i:04d}-one-end" for i in range(1000)]
+    there = [f"one-beginning-{i:04d}-one-end" for i in range(1000, 2000)]
+    counts = backend.overlap_statistics([" ".join(here)], [[" ".join(there), here[7]]], tokeniser="whitespace")
+    assert counts.matches[:, 0].tolist() == [0, 1]
+    assert counts.best_matches.tolist() == [[1, 0, 0, 0]]
+    assert counts.hypothesis_length.tolist() == [1000]
