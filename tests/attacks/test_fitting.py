@@ -245,3 +245,13 @@ def test_a_head_adds_its_terms_by_hand() -> None:
     head = Head("x", ("a", "b"), "r", 0.0, (Term((1,), (hidden, out)), Term((0,), (line,))))
     # b = 2: relu(2, -1.5) = (2, 0) -> 5; a = 1 -> 3.   b = -1: relu(-1, 1.5) = (0, 1.5) -> 16; a = 0 -> 0.
     assert head.score([[1.0, 2.0], [0.0, -1.0]]).tolist() == [8.0, 16.0]
+
+
+def test_a_nan_in_a_feature_that_no_term_reads_gives_nan_all_the_same(tmp_path: Path) -> None:
+    head = Head("x", ("a", "b"), "r", 0.0, (Term((1,), (Layer.of([[1.0]], [0.0]),)),))
+    values = np.array([[np.nan, 2.0], [0.0, 2.0]])
+    save_head(head, tmp_path / "x.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "x.onnx")
+    (scores,) = session.run(None, {"features": values.astype(np.float32)})
+    assert np.isnan(head.score(values)).tolist() == [True, False]
+    assert np.isnan(scores).tolist() == [True, False]

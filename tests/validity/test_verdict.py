@@ -5,6 +5,7 @@ import numpy.typing as npt
 import pytest
 
 from m4i_fast.errors import AuditError
+from m4i_fast.stats.intervals import smallest_detectable_auc
 from m4i_fast.stats.roc import auc
 from m4i_fast.types import Membership, MembershipScores
 from m4i_fast.validity.contamination import contamination
@@ -150,6 +151,8 @@ def test_a_leak_of_the_visible_size_is_seen_in_most_audits() -> None:
         [scores("mb", count, 0.0)], [scores("t", count, 0.0)], membership(count), None, seed=0, resamples=200
     )
     visible = float(verdict(judged).reasons[0].split("leak of AUC ")[1].split()[0])
+    # To beat a blind baseline as well takes more than to lie above 0.5.
+    assert visible > smallest_detectable_auc(count // 2, count // 2) + 0.005
     lift = np.sqrt(2) * 2.5066 * (visible - 0.5)  # inverse of Phi near 0.5
     for seed in range(1, 41):
         attack = [scores("mb", count, lift, seed)]
