@@ -43,17 +43,19 @@ def test_no_more_batches_wait_than_fit_the_queue() -> None:
     assert not _alive()
 
 
-def test_decoding_overlaps_with_the_model() -> None:
-    def slow(records: Sequence[Record], size: int, threads: int) -> ImageBatch:
-        time.sleep(0.05)
+def test_decoding_goes_on_while_the_model_works() -> None:
+    second = threading.Event()
+
+    def marking(records: Sequence[Record], size: int, threads: int) -> ImageBatch:
+        if records[0].id == "1":
+            second.set()
         return _blank(records, size, threads)
 
-    started = time.perf_counter()
-    with decoding(_batches(6), 2, decode=slow) as decoded:
-        for _ in decoded:
-            time.sleep(0.05)
-    assert time.perf_counter() - started < 0.05 * 12 * 0.9
-    assert decoded.seconds >= 0.3
+    with decoding(_batches(3), 2, decode=marking) as decoded:
+        for index, _ in decoded:
+            if index == 0:
+                assert second.wait(10), "batch 1 must be decoded while batch 0 is in use"
+    assert decoded.seconds >= 0
 
 
 def test_an_error_of_the_decoder_reaches_the_caller() -> None:
