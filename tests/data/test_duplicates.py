@@ -43,7 +43,7 @@ def recompressed(image: Image.Image, quality: int) -> Image.Image:
     return Image.open(io.BytesIO(buffer.getvalue()))
 
 
-def test_pairs_by_hand():
+def test_pairs_by_hand() -> None:
     hashes = np.array([0b0000, 0b0001, 0b0111, 0b1111], np.uint64)
     assert near_duplicates(hashes, distance=0).tolist() == []
     assert near_duplicates(hashes, distance=1).tolist() == [[0, 1], [2, 3]]
@@ -51,14 +51,14 @@ def test_pairs_by_hand():
     assert near_duplicates(hashes[:0]).tolist() == []
 
 
-def test_the_highest_bit_counts():
+def test_the_highest_bit_counts() -> None:
     assert near_duplicates(np.array([0, 2**63], np.uint64), distance=1).tolist() == [[0, 1]]
     assert near_duplicates(np.array([0, 2**64 - 1], np.uint64), distance=63).tolist() == []
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 15), max_size=30), st.integers(0, 64), st.integers(1, 9))
-def test_blocks_find_what_a_double_loop_finds(values, distance, block):
+def test_blocks_find_what_a_double_loop_finds(values: list[int], distance: int, block: int) -> None:
     wanted = [
         [i, j]
         for i in range(len(values))
@@ -70,7 +70,7 @@ def test_blocks_find_what_a_double_loop_finds(values, distance, block):
         assert near_duplicates(np.array(values, np.uint64), distance=distance).tolist() == wanted
 
 
-def test_a_hash_by_hand():
+def test_a_hash_by_hand() -> None:
     """Left half dark, right half bright: only frequencies of the first row are not zero."""
     pixels = np.zeros((1, 32, 32, 3), np.uint8)
     pixels[:, :, 16:] = 200
@@ -81,7 +81,7 @@ def test_a_hash_by_hand():
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_altered_copies_are_found(seed):
+def test_altered_copies_are_found(seed: int) -> None:
     image = photo(seed)
     copies = [
         recompressed(image, 30),
@@ -93,25 +93,25 @@ def test_altered_copies_are_found(seed):
     assert duplicate_groups(signed(image, *copies)).tolist() == [0] * 6
 
 
-def test_different_pictures_are_not():
+def test_different_pictures_are_not() -> None:
     found = signed(*[photo(seed) for seed in range(300)])
     assert duplicate_groups(found).tolist() == list(range(300))
 
 
-def test_mirrored_and_turned_pictures_are_others():
+def test_mirrored_and_turned_pictures_are_others() -> None:
     image = photo(0)
     turned = [image.transpose(each) for each in (Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.ROTATE_90)]
     assert duplicate_groups(signed(image, *turned)).tolist() == [0, 1, 2]
 
 
-def test_flat_pictures_match_by_colour_alone():
+def test_flat_pictures_match_by_colour_alone() -> None:
     colours = [(0, 0, 0), (255, 255, 255), (2, 2, 2), (255, 0, 0), (0, 130, 0)]
     found = signed(*[Image.new("RGB", (20, 20), colour) for colour in colours])
     assert found.hashes.tolist() == [0] * 5
     assert duplicate_groups(found).tolist() == [0, 1, 0, 3, 4]
 
 
-def test_a_flat_picture_is_not_one_with_structure():
+def test_a_flat_picture_is_not_one_with_structure() -> None:
     faint = np.full((16, 16, 3), 100, np.uint8)
     strong = faint.copy()
     strong[:, 8:] = 108
@@ -120,7 +120,7 @@ def test_a_flat_picture_is_not_one_with_structure():
     assert confirmed(pair, np.stack([faint, faint])).tolist() == [True]
 
 
-def test_structure_alone_is_not_enough():
+def test_structure_alone_is_not_enough() -> None:
     """The same brightness pattern in quite another colour: another picture."""
     pattern = np.asarray(photo(3).convert("L").resize((16, 16))).astype(float)
     luma = np.array([0.299, 0.587, 0.114])
@@ -134,13 +134,13 @@ def test_structure_alone_is_not_enough():
     assert confirmed(np.array([[0, 1]]), thumbnails).tolist() == [False]
 
 
-def test_groups_are_chains_named_by_their_first():
+def test_groups_are_chains_named_by_their_first() -> None:
     image = photo(5)
     steps = [image, photo(6), ImageEnhance.Brightness(image).enhance(1.1), recompressed(image, 40), photo(7)]
     assert duplicate_groups(signed(*steps)).tolist() == [0, 1, 0, 0, 4]
 
 
-def test_a_thousand_blank_pictures_are_one_group_and_no_explosion(monkeypatch):
+def test_a_thousand_blank_pictures_are_one_group_and_no_explosion(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = 3000
     found = Signatures(np.zeros(rows, np.uint64), np.full((rows, 16, 16, 3), 255, np.uint8), (None,) * rows)
     seen = []
@@ -149,7 +149,7 @@ def test_a_thousand_blank_pictures_are_one_group_and_no_explosion(monkeypatch):
     assert sum(seen) == 0  # all are one row before any pair is made
 
 
-def test_unreadable_pictures_are_no_copies_of_each_other(tmp_path):
+def test_unreadable_pictures_are_no_copies_of_each_other(tmp_path: Path) -> None:
     paths = []
     for name in ("a.png", "b.png"):
         Image.new("RGB", (8, 8)).save(tmp_path / name)
@@ -161,7 +161,7 @@ def test_unreadable_pictures_are_no_copies_of_each_other(tmp_path):
     assert image_groups([]).tolist() == []
 
 
-def test_chunks_change_nothing(tmp_path, monkeypatch):
+def test_chunks_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = []
     for seed in range(5):
         photo(seed).save(tmp_path / f"{seed}.png")
@@ -175,7 +175,7 @@ def test_chunks_change_nothing(tmp_path, monkeypatch):
     assert parts.errors == whole.errors == (None,) * 5 + ("image file not found",)
 
 
-def test_identical_files(tmp_path):
+def test_identical_files(tmp_path: Path) -> None:
     contents = {"a": b"xx", "b": b"xy", "c": b"xx", "d": b"x", "e": b"", "f": b"", "g": b"xy"}
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
@@ -186,7 +186,7 @@ def test_identical_files(tmp_path):
 
 
 @pytest.mark.data
-def test_flickr8k_has_one_duplicate(tmp_path):
+def test_flickr8k_has_one_duplicate(tmp_path: Path) -> None:
     import tarfile
 
     folder = os.environ.get("M4I_FAST_DATA")

@@ -3,6 +3,7 @@ import os
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,14 +54,14 @@ def png_with_size(width: int, height: int) -> bytes:
     )
 
 
-def test_pixels_are_rgb_in_rows_from_the_top(tmp_path):
+def test_pixels_are_rgb_in_rows_from_the_top(tmp_path: Path) -> None:
     image = Image.new("RGB", (2, 2))
     image.putdata([(1, 2, 3), (4, 5, 6), (7, 8, 9), (10, 11, 12)])
     image.save(tmp_path / "a.png")
     assert one(tmp_path / "a.png") == [[[1, 2, 3], [4, 5, 6]], [[7, 8, 9], [10, 11, 12]]]
 
 
-def test_resize_is_pillows_lanczos_without_regard_to_shape(tmp_path):
+def test_resize_is_pillows_lanczos_without_regard_to_shape(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     image = Image.fromarray(rng.integers(0, 256, (31, 47, 3), np.uint8))
     image.save(tmp_path / "a.png")
@@ -70,7 +71,7 @@ def test_resize_is_pillows_lanczos_without_regard_to_shape(tmp_path):
     assert not np.array_equal(np.asarray(image.resize((16, 16), Image.Resampling.BILINEAR)), wanted)
 
 
-def test_many_files_and_threads_keep_their_rows(tmp_path):
+def test_many_files_and_threads_keep_their_rows(tmp_path: Path) -> None:
     paths = []
     for value in range(20):
         path = tmp_path / f"{value}.png"
@@ -87,18 +88,18 @@ def test_many_files_and_threads_keep_their_rows(tmp_path):
     assert len(ticks) == 20
 
 
-def test_no_files():
+def test_no_files() -> None:
     assert decode([], 4).pixels.shape == (0, 4, 4, 3)
 
 
-def test_exif_rotation_is_applied(tmp_path):
+def test_exif_rotation_is_applied(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # shown turned by 90 degrees clockwise: left becomes top
     left_red_right_green().save(tmp_path / "a.png", exif=exif)
     assert corners(tmp_path / "a.png") == [RED, RED, GREEN, GREEN]
 
 
-def test_broken_exif_leaves_the_picture(tmp_path):
+def test_broken_exif_leaves_the_picture(tmp_path: Path) -> None:
     left_red_right_green().save(tmp_path / "a.png", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff garbage")
     assert corners(tmp_path / "a.png") == [RED, GREEN, RED, GREEN]
 
@@ -121,19 +122,19 @@ def test_broken_exif_leaves_the_picture(tmp_path):
         ("LA", (9, 255), "png", [9, 9, 9]),
     ],
 )
-def test_modes(tmp_path, mode, colour, suffix, wanted):
+def test_modes(tmp_path: Path, mode: str, colour: Any, suffix: str, wanted: list[int]) -> None:
     path = tmp_path / f"a.{suffix}"
     Image.new(mode, (4, 4), colour).save(path)
     assert one(path, 1) == [[wanted]]
 
 
-def test_half_transparent_is_laid_over_white(tmp_path):
+def test_half_transparent_is_laid_over_white(tmp_path: Path) -> None:
     Image.new("RGBA", (4, 4), (0, 0, 0, 51)).save(tmp_path / "a.png")  # 20 % black
     assert one(tmp_path / "a.png", 1) == [[[204, 204, 204]]]
 
 
 @pytest.mark.parametrize("transparency", [1, bytes([255, 0])])
-def test_palette_with_a_transparent_entry(tmp_path, transparency):
+def test_palette_with_a_transparent_entry(tmp_path: Path, transparency: int | bytes) -> None:
     image = Image.new("P", (8, 8), 0)
     image.putpalette([*RED, *GREEN])
     image.paste(1, (4, 0, 8, 8))
@@ -141,24 +142,24 @@ def test_palette_with_a_transparent_entry(tmp_path, transparency):
     assert corners(tmp_path / "a.png") == [RED, WHITE, RED, WHITE]
 
 
-def test_animation_gives_its_first_frame(tmp_path):
+def test_animation_gives_its_first_frame(tmp_path: Path) -> None:
     frames = [Image.new("RGB", (4, 4), tuple(colour)) for colour in (RED, GREEN)]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
     assert one(tmp_path / "a.gif", 1) == [[RED]]
 
 
-def test_progressive_jpeg_and_wrong_suffix(tmp_path):
+def test_progressive_jpeg_and_wrong_suffix(tmp_path: Path) -> None:
     left_red_right_green(64, 64).save(tmp_path / "a.png", format="JPEG", progressive=True, quality=95)
     assert np.abs(np.array(corners(tmp_path / "a.png")) - np.array([RED, GREEN, RED, GREEN])).max() < 20
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 500), (500, 1)])
-def test_thin_pictures(tmp_path, shape):
+def test_thin_pictures(tmp_path: Path, shape: tuple[int, int]) -> None:
     Image.new("RGB", shape, (5, 6, 7)).save(tmp_path / "a.png")
     assert one(tmp_path / "a.png", 3) == [[[5, 6, 7]] * 3] * 3
 
 
-def test_thumbnails_of_large_jpegs_are_nearly_the_same(tmp_path):
+def test_thumbnails_of_large_jpegs_are_nearly_the_same(tmp_path: Path) -> None:
     ramp = np.broadcast_to(np.arange(0, 256, dtype=np.uint8)[None, :, None], (256, 256, 3))
     Image.fromarray(np.ascontiguousarray(ramp)).save(tmp_path / "a.jpg", quality=95)
     full = decode([str(tmp_path / "a.jpg")], 16).pixels.astype(int)
@@ -166,7 +167,7 @@ def test_thumbnails_of_large_jpegs_are_nearly_the_same(tmp_path):
     assert np.abs(full - small).max() <= 4
 
 
-def test_absent_empty_and_garbage(tmp_path):
+def test_absent_empty_and_garbage(tmp_path: Path) -> None:
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "text.jpg").write_text("hello")
     assert reason(tmp_path / "absent.jpg") == "image file not found"
@@ -177,7 +178,7 @@ def test_absent_empty_and_garbage(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "bmp", "tiff", "webp"])
-def test_truncated(tmp_path, suffix):
+def test_truncated(tmp_path: Path, suffix: str) -> None:
     rng = np.random.default_rng(1)
     buffer = io.BytesIO()
     name = {"jpg": "JPEG"}.get(suffix, suffix.upper())
@@ -186,7 +187,7 @@ def test_truncated(tmp_path, suffix):
     assert reason(tmp_path / f"a.{suffix}") is not None
 
 
-def test_truncated_jpeg_says_so(tmp_path):
+def test_truncated_jpeg_says_so(tmp_path: Path) -> None:
     buffer = io.BytesIO()
     Image.fromarray(np.random.default_rng(1).integers(0, 256, (40, 40, 3), np.uint8)).save(buffer, "JPEG")
     (tmp_path / "a.jpg").write_bytes(buffer.getvalue()[:-400])
@@ -194,24 +195,24 @@ def test_truncated_jpeg_says_so(tmp_path):
 
 
 @pytest.mark.parametrize("side", [9_500, 14_000, 60_000])
-def test_bombs_are_refused_by_their_header(tmp_path, side):
+def test_bombs_are_refused_by_their_header(tmp_path: Path, side: int) -> None:
     # Above the limit, above twice the limit (where Pillow itself raises), and absurd.
     (tmp_path / "bomb.png").write_bytes(png_with_size(side, side))
     assert reason(tmp_path / "bomb.png") == "image is too large: more than 89,478,485 pixels"
 
 
-def test_the_largest_size_is_the_tools_own(tmp_path, monkeypatch):
+def test_the_largest_size_is_the_tools_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.new("RGB", (10, 10)).save(tmp_path / "a.png")
     monkeypatch.setattr(images, "MAX_PIXELS", 99)
     assert reason(tmp_path / "a.png") == "image is too large: more than 99 pixels"
 
 
-def test_postscript_is_never_run(tmp_path):
+def test_postscript_is_never_run(tmp_path: Path) -> None:
     (tmp_path / "a.eps").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n")
     assert reason(tmp_path / "a.eps") == "not an image, or of an unknown format"
 
 
-def test_things_that_are_no_files_do_not_make_it_wait(tmp_path):
+def test_things_that_are_no_files_do_not_make_it_wait(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo.jpg")
     (tmp_path / "a.jpg").symlink_to(tmp_path / "b.jpg")
     (tmp_path / "b.jpg").symlink_to(tmp_path / "a.jpg")
@@ -224,15 +225,15 @@ def test_things_that_are_no_files_do_not_make_it_wait(tmp_path):
     assert reason("x" * 5000).startswith("image file cannot be opened")
 
 
-def test_files_are_closed(tmp_path):
+def test_files_are_closed(tmp_path: Path) -> None:
     Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
     (tmp_path / "b.png").write_bytes(b"no")
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     decode([str(tmp_path / "a.png"), str(tmp_path / "b.png"), str(tmp_path)] * 20, 2)
-    assert len(os.listdir("/proc/self/fd")) <= before
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before
 
 
 @pytest.mark.parametrize(("size", "threads"), [(0, 1), (2, 0)])
-def test_senseless_settings(size, threads):
+def test_senseless_settings(size: int, threads: int) -> None:
     with pytest.raises(ConfigError, match="must be at least 1"):
         decode([], size, threads=threads)

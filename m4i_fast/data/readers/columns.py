@@ -61,11 +61,13 @@ def records_from_rows(path: Path, format: str, rows: Iterable[Row], images: Path
             gathering.join(id_, image, values["caption"], **rest)
         else:
             several.add(id_)
-            gathering.add(id_, image, _captions(values[forms[0]], row.where) if forms else (), **rest)
+            gathering.add(id_, image, _captions(forms[0], values[forms[0]], row.where) if forms else (), **rest)
     return gathering.finish(captioned=captioned)
 
 
-def _captions(value: Any, where: str) -> list[Any]:
+def _captions(form: str, value: Any, where: str) -> list[Any]:
+    if form == "caption":
+        return [value]
     if value is None:
         return []
     if not isinstance(value, list):

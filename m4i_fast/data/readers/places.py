@@ -20,6 +20,8 @@ from m4i_fast.errors import DataError
 
 __all__ = ["Found", "Places"]
 
+ABSENT = "image file not found"
+LEAVES = "image path leaves the data folder (name the images' folder with --images)"
 BESIDE = ("", "images", "Images")
 """Folders beside an annotation file that are looked into, in this order."""
 
@@ -70,17 +72,14 @@ class Places:
         else:
             candidates = [os.path.normpath(os.path.join(folder, name)) for folder in self._look]  # noqa: PTH118
             allowed = [each for each in candidates if each.startswith(self._inside)]
-        if not allowed:
-            return Found(candidates[0], "image path leaves the data folder (name the images' folder with --images)")
-        reason = None
+        best = Found(candidates[0], LEAVES if len(allowed) < len(candidates) else ABSENT)
         for candidate in allowed:
             error = _why_not(candidate)
             if error is None:
                 return Found(candidate, None)
-            if reason is None or reason.error == "image file not found":
-                reason = Found(candidate, error)
-        assert reason is not None
-        return reason if reason.error != "image file not found" else Found(allowed[0], reason.error)
+            if error != ABSENT and best.error in {ABSENT, LEAVES}:
+                best = Found(candidate, error)  # something is there: that says more
+        return best
 
 
 def _why_not(path: str) -> str | None:
