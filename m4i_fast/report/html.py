@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from m4i_fast.report import wording
+from m4i_fast.report.csv import write_scores_csv
 from m4i_fast.report.curves import read_curves
 from m4i_fast.report.plain import plain, shorten
 from m4i_fast.report.plots import Look, Row, auc_forest, looks_of, roc_chart, score_histogram
@@ -68,11 +69,14 @@ def render_report(
     title: str | None = None,
     count: int = 12,
 ) -> Path:
-    """Write ``report.html`` of a run from its result and from whatever else stands in its folder.
+    """Write ``report.html`` and ``scores.csv`` of a run from its result and from whatever else stands in its folder.
+
+    ``scores.csv`` needs records.parquet and scores.parquet, and is left out without them.
 
     Args:
         run: the run's folder; only result.json must be there.
-        membership: the target's labels; without them no histogram and no truth beside the riskiest records.
+        membership: the target's labels; without them no histogram, no truth beside the riskiest records and no
+            labels in ``scores.csv``.
         images: where relative image paths start; None: the working folder.
         title: what was audited; None: the folder's name.
         count: how many of the riskiest records are shown.
@@ -111,6 +115,15 @@ def render_report(
         missing=tuple(missing),
     )
     text = page(result, evidence, title=title or run.resolve().name, count=count)
+    if evidence.scores and evidence.records:
+        write_scores_csv(
+            run / "scores.csv",
+            evidence.records,
+            evidence.scores,
+            evidence.generations,
+            evidence.overlap,
+            membership,
+        )
     target = run / "report.html"
     with atomic_path(target) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
@@ -139,7 +152,8 @@ def page(result: Result, evidence: Evidence, *, title: str, count: int = 12) -> 
         policy=policy,
         title=title,
         result=result,
-        words=wording.VERDICTS[result.verdict.kind],
+        words=wording.words_of(result.verdict.kind, sets_differ=_sets_differ(result)),
+        sets_differ=_sets_differ(result),
         primary=primary,
         strongest_blind=strongest_blind,
         found=_found(result.attacks[primary]) if primary else None,
@@ -202,6 +216,12 @@ def _template_text(environment: jinja2.Environment, name: str) -> str:
     loader = environment.loader
     assert loader is not None
     return loader.get_source(environment, name)[0].replace("\r\n", "\n")
+
+
+def _sets_differ(result: Result) -> bool:
+    from m4i_fast.validity.verdict import BLIND_MARGIN
+
+    return any(judged.auc.low > BLIND_MARGIN for judged in result.blind.values())
 
 
 def _found(attack: Judged) -> tuple[str, Interval] | None:

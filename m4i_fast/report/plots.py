@@ -156,14 +156,14 @@ def auc_forest(rows: Sequence[Row]) -> str:
     low = min([0.45, *(row.auc.low - 0.03 for row in rows)])
     high = max([1.0, *(row.auc.high for row in rows)])
     with drawing("forest"):
-        figure, axes = canvas(10.0, 0.75 + 0.33 * lines, box=(3.2, 0.62, 2.25, 0.05))
+        figure, axes = canvas(10.0, 0.75 + 0.33 * lines, box=(2.95, 0.62, 1.95, 0.05))
         axes.grid(visible=False, axis="y")
         axes.axvline(0.5, color=SOFT.mark, linewidth=1.0, dashes=_GUESSING, zorder=2)
         at = 0.0
         for heading, group in groups:
             if not group:
                 continue
-            _beside(axes, -3.15, at, heading, ink=SOFT)
+            _beside(axes, -2.95, at, heading, ink=SOFT)
             for row in group:
                 at += 1.0
                 _draw_row(axes, at, row)
@@ -246,13 +246,13 @@ def _draw_row(axes: Axes, at: float, row: Row) -> None:
         [row.auc.value],
         [at],
         marker="s" if row.blind else "o",
-        markersize=7.5 if row.blind else 8.5,
+        markersize=6.5 if row.blind else 7.5,
         markerfacecolor=PAPER.mark if row.blind else mark,
         markeredgecolor=mark,
         markeredgewidth=1.8,
         zorder=4,
     )
-    _beside(axes, -3.0, at, shorten(plain(row.label), 40))
+    _beside(axes, -2.83, at, shorten(plain(row.label), 40))
     _beside(axes, 0.22, at, _figures(row.auc), right=True)
 
 
@@ -281,11 +281,12 @@ def _median(values: FloatArray) -> str:
 def _densified(curve: RocCurve, floor: float) -> tuple[FloatArray, FloatArray]:
     """The curve with points between its points: a straight stretch of an ROC is bent on logarithmic axes.
 
-    Rates below ``floor`` are drawn at ``floor``, the left and the lower edge.
+    False-positive rates below ``floor`` are beyond the left edge; true-positive rates below it lie on the lower one.
     """
     grid = np.setdiff1d(np.geomspace(floor, 1.0, 240), curve.fpr)
     grid = grid[(grid > curve.fpr.min(initial=1.0)) & (grid < curve.fpr.max(initial=0.0))]
     fpr = np.concatenate([curve.fpr, grid])
     tpr = np.concatenate([curve.tpr, np.interp(grid, curve.fpr, curve.tpr)])
     order = np.lexsort((tpr, fpr))
-    return np.maximum(fpr[order], floor), np.maximum(tpr[order], floor)
+    order = order[fpr[order] >= floor]
+    return fpr[order], np.maximum(tpr[order], floor)

@@ -81,6 +81,8 @@ def drawing(name: str) -> Iterator[None]:
                 "ytick.labelcolor": SOFT.mark,
                 "xtick.labelsize": 9.5,
                 "ytick.labelsize": 9.5,
+                "xtick.major.pad": 6,
+                "ytick.major.pad": 6,
                 "xtick.major.size": 0,
                 "ytick.major.size": 0,
                 "xtick.minor.size": 0,

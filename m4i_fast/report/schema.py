@@ -142,7 +142,7 @@ class Result(_Strict, frozen=True, kw_only=True):
         verdict: the ruling and its reasons.
         attacks: by name, the attacks that asked the model.
         blind: by name, the baselines that never asked it.
-        comparisons: by attack, its AUC minus that of the strongest blind baseline, on the same resamples.
+        comparisons: by attack, its AUC minus that of the blind baseline that it beats by least, on the same resamples.
         counts: how many records of each sort.
         recipes: how each metric or feature was computed, by name.
         provenance: seed, versions, hashes, times.
@@ -249,7 +249,7 @@ def result_from(
         attacks: the attacks that asked the model, in the order of the tables.
         blind: the baselines that did not.
         verdict: the ruling.
-        comparisons: by attack, AUC minus the strongest blind AUC.
+        comparisons: by attack, AUC minus that of the blind baseline that it beats by least.
         counts: by sort of record.
         recipes: by metric or feature.
         provenance: seed, versions, hashes, times.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["VERDICTS", "VerdictWords", "count_label", "label_of", "number", "percent", "rate_label", "share"]
+__all__ = ["VerdictWords", "count_label", "label_of", "number", "percent", "rate_label", "share", "words_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class VerdictWords:
     next_steps: tuple[str, ...]
 
 
-VERDICTS = {
+_VERDICTS = {
     "leak": VerdictWords(
         stamp="Leak",
         headline="This model gives away which records it was trained on.",
@@ -47,10 +47,10 @@ VERDICTS = {
     ),
     "no_evidence": VerdictWords(
         stamp="No evidence",
-        headline="These attacks did not find the training records of this model.",
+        headline="No attack found the training records of this model.",
         means=(
             "Asking the model told members from non-members no better than guessing, or than not asking it at all.",
-            "A leak that is large enough for this sample would have shown. The reasons above say how large that is.",
+            "A leak that is large enough would most likely have shown. The reasons above say how large that is.",
         ),
         not_means=(
             "It is no proof of privacy: a smaller leak, a stronger attack or more queries are not ruled out.",
@@ -62,6 +62,22 @@ VERDICTS = {
         ),
     ),
     "invalid": VerdictWords(
+        stamp="Invalid",
+        headline="This audit cannot show whether the model leaks.",
+        means=(
+            "A check of the audit itself failed; the reasons above say which.",
+            "So whatever the attacks score, high or low, is no statement about the model.",
+        ),
+        not_means=(
+            "It does not mean that the model leaks.",
+            "Nor does it mean that the model is safe. The question stays open.",
+        ),
+        next_steps=(
+            "Mend what the reasons name.",
+            "Then audit again.",
+        ),
+    ),
+    "invalid_sets": VerdictWords(
         stamp="Invalid",
         headline="This comparison cannot show whether the model leaks.",
         means=(
@@ -85,12 +101,9 @@ _LABELS = {
     "mb_svm": "Caption overlap, linear SVM",
     "fb_mlp": "Image and caption features, MLP",
     "both": "Overlap and features together",
-    "blind_words": "Words of the known captions",
-    "blind_image": "Image features",
-    "words": "Words of the known captions",
-    "references": "Words of the known captions",
-    "image": "Image features",
-    "image_features": "Image features",
+    "text": "Words of the known captions",
+    "image": "Pictures",
+    "text+image": "Words and pictures",
 }
 
 _COUNTS = {
@@ -100,15 +113,25 @@ _COUNTS = {
     "shadow_members": "members of the shadow",
     "shadow_non_members": "non-members of the shadow",
     "encoder": "records for the encoders",
+    "near_duplicate_pairs_across_sets": "near-duplicate pairs across sets",
+    "target_member": "members of the target",
+    "target_nonmember": "non-members of the target",
+    "shadow_member": "members of the shadow",
+    "shadow_nonmember": "non-members of the shadow",
     "unreadable": "could not be read",
     "without_reference": "without a known caption",
     "near_duplicates_removed": "near-duplicates removed",
 }
 
 
+def words_of(kind: str, *, sets_differ: bool) -> VerdictWords:
+    """The words for a verdict; an invalid one has others where a blind baseline tells the two sets apart."""
+    return _VERDICTS["invalid_sets" if kind == "invalid" and sets_differ else kind]
+
+
 def label_of(name: str) -> str:
     """A reader's name for an attack or baseline; unknown ones are taken at their word."""
-    return _LABELS.get(name) or _LABELS.get(name.removeprefix("blind:")) or name.replace("_", " ")
+    return _LABELS.get(name, name.replace("_", " "))
 
 
 def count_label(name: str) -> str:
