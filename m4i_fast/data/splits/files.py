@@ -58,13 +58,14 @@ def read_split(path: Path) -> Split:
     roles, counts, seed = content.get("roles"), content.get("counts", {}), content.get("seed")
     if not isinstance(roles, dict) or not all(_is_ids(ids) for ids in roles.values()) or roles.keys() - set(ROLES):
         raise DataError("'roles' is not lists of ids by role", where=path, cure=cure)
-    if not isinstance(counts, dict) or not isinstance(seed, int | None):
+    whole = isinstance(counts, dict) and all(isinstance(count, int) for count in counts.values())
+    if not whole or not isinstance(seed, int | None):
         raise DataError("'counts' or 'seed' is of the wrong type", where=path, cure=cure)
     every = [id_ for ids in roles.values() for id_ in ids]
     if len(set(every)) < len(every):
         raise DataError("an id is there twice", where=path, cure=cure)
     kept = {role: tuple(ids) for role, ids in roles.items()}
-    return Split(str(content.get("kind")), kept, {str(name): int(count) for name, count in counts.items()}, seed)
+    return Split(str(content.get("kind")), kept, counts, seed)
 
 
 def _is_ids(value: object) -> bool:
