@@ -66,7 +66,7 @@ class EngineError(UserError):
     """An engine file cannot be used as asked."""
 
 
-class ExtraMissing(UserError):
+class ExtraMissing(UserError):  # noqa: N818 - reads as what it is
     """An optional package is not installed."""
 
 
@@ -78,5 +78,5 @@ class AuditError(UserError):
     """The sets or scores do not allow the audit that was asked for."""
 
 
-class RunFailed(M4IError):
+class RunFailed(M4IError):  # noqa: N818 - reads as what it is
     """The machine or a model failed on the way."""

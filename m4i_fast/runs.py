@@ -1,11 +1,12 @@
 """A run is a folder: each stage reads what stands in it and adds its own files, whole or not at all.
 
-Writing is temporary file -> fsync -> rename, so a file under its final name is complete. A stage leaves a stamp with the
-hashes of what it read and wrote; the same stage with the same inputs is then kept, not repeated.
+Writing is temporary file -> fsync -> rename, so a file under its final name is complete. A stage leaves a stamp with
+the hashes of what it read and wrote; the same stage with the same inputs is then kept, not repeated.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -18,12 +19,15 @@ from pathlib import Path
 from typing import Any
 
 from m4i_fast import __version__
-from m4i_fast.errors import RunError
+from m4i_fast.errors import RunError, RunFailed
 
 __all__ = ["Run", "StageReport", "atomic_path", "open_run", "read_json", "sha256_of", "stage", "write_json"]
 
 TEMPORARY = ".m4i-tmp-"
 LOCK = ".m4i-lock"
+
+# What a disk says for itself; other errors inside a writing block belong to whoever raised them.
+_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,12 @@ class Run:
 
     def stamps(self) -> dict[str, dict[str, Any]]:
         """All stages done so far, by name, in the order in which they ended."""
-        found = [read_json(path) for path in sorted((self.root / "stages").glob("*.json"))]
+        found = []
+        for path in sorted((self.root / "stages").glob("*.json")):
+            stamp = read_json(path)
+            if not _is_stamp(stamp):
+                raise RunError("not the stamp of a stage", where=path, cure="Delete the file and run its stage again.")
+            found.append(stamp)
         return {stamp["name"]: stamp for stamp in sorted(found, key=lambda stamp: stamp["ended"])}
 
 
@@ -82,7 +91,8 @@ def open_run(root: Path, *, create: bool = True) -> Iterator[Run]:
         )
     try:
         root.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(root / LOCK, timeout=0, is_singleton=True)
+        # Resolved, so that two spellings of one folder are one lock in this process.
+        lock = filelock.FileLock(root.resolve() / LOCK, timeout=0, is_singleton=True)
         lock.acquire()
     except filelock.Timeout as error:
         raise RunError(
@@ -98,8 +108,7 @@ def open_run(root: Path, *, create: bool = True) -> Iterator[Run]:
         ) from error
     try:
         if lock.lock_counter == 1:
-            for stale in root.rglob(f"{TEMPORARY}*"):
-                stale.unlink(missing_ok=True)
+            _sweep(root)
         yield Run(root)
     finally:
         lock.release()
@@ -107,17 +116,30 @@ def open_run(root: Path, *, create: bool = True) -> Iterator[Run]:
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path``; at a clean end it is synced and renamed to ``path``, else removed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Give a temporary path beside ``path``; at a clean end it is synced and renamed to ``path``, else removed.
+
+    Raises:
+        RunFailed: the disk is full, read-only or broken.
+    """
     temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
     try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        _sync_folder(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
+            _sync_folder(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        if error.errno not in _DISK:
+            raise
+        raise RunFailed(
+            f"cannot be written ({os.strerror(error.errno)})",
+            where=path,
+            cure="Make room on the disk or choose another folder; what was finished before stands.",
+        ) from error
 
 
 def write_json(path: Path, value: object) -> None:
@@ -139,6 +161,10 @@ def read_json(path: Path) -> Any:
             f"not valid JSON ({error.msg})",
             where=f"{path}:{error.lineno}:{error.colno}",
             cure="Delete the file and run its stage again.",
+        ) from error
+    except (UnicodeDecodeError, RecursionError, OSError) as error:
+        raise RunError(
+            f"not readable as JSON ({error})", where=path, cure="Delete the file and run its stage again."
         ) from error
 
 
@@ -184,7 +210,7 @@ def stage(
     wanted = json.loads(json.dumps(wanted))  # tuples become lists, as they will on disk
     if not again and stamp_path.exists():
         stamp = read_json(stamp_path)
-        same = all(stamp.get(key) == wanted[key] for key in wanted)
+        same = _is_stamp(stamp) and all(stamp.get(key) == wanted[key] for key in wanted)
         if same and all(_stands(run.path(out), digest) for out, digest in stamp["outputs"].items()):
             return StageReport(name, kept=True, wall_s=stamp["wall_s"], facts=stamp["facts"])
     stamp_path.unlink(missing_ok=True)
@@ -203,6 +229,21 @@ def stage(
         },
     )
     return StageReport(name, kept=False, wall_s=wall, facts=facts)
+
+
+def _is_stamp(found: object) -> bool:
+    needed = {"name": str, "ended": int | float, "wall_s": int | float, "facts": dict, "outputs": dict}
+    return isinstance(found, dict) and all(isinstance(found.get(key), kind) for key, kind in needed.items())
+
+
+def _sweep(root: Path) -> None:
+    """Remove what killed processes left half-written, but not below a folder that has a lock of its own."""
+    for folder, folders, names in os.walk(root):
+        here = Path(folder)
+        folders[:] = [name for name in folders if not (here / name / LOCK).exists()]
+        for name in names:
+            if name.startswith(TEMPORARY):
+                (here / name).unlink(missing_ok=True)
 
 
 def _stands(path: Path, digest: str) -> bool:

@@ -41,23 +41,37 @@ __all__ = [
 ]
 
 
+_STRING = pa.string()
+_ID = {"id": _STRING}
+_RECORDS = {"id": _STRING, "image": _STRING, "references": pa.list_(_STRING), "group": _STRING, "error": _STRING}
+_GENERATIONS = {
+    "id": _STRING,
+    "text": _STRING,
+    "tokens": pa.list_(pa.int32()),
+    "log_probs": pa.list_(pa.float32()),
+    "error": _STRING,
+}
+_MEMBERSHIP = {"id": _STRING, "is_member": pa.bool_()}
+_NULLABLE = frozenset({"error", "log_probs"})
+
+
 def write_records(path: Path, records: Sequence[Record]) -> None:
     """Columns id, image, references (list), group, error."""
     _write(
         path,
         {
-            "id": pa.array([record.id for record in records], pa.string()),
-            "image": pa.array([record.image for record in records], pa.string()),
-            "references": pa.array([list(record.references) for record in records], pa.list_(pa.string())),
-            "group": pa.array([record.group or record.id for record in records], pa.string()),
-            "error": pa.array([record.error for record in records], pa.string()),
+            "id": _strings([record.id for record in records], path),
+            "image": _strings([record.image for record in records], path),
+            "references": _strings([list(record.references) for record in records], path, pa.list_(pa.string())),
+            "group": _strings([record.group or record.id for record in records], path),
+            "error": _strings([record.error for record in records], path),
         },
     )
 
 
 def read_records(path: Path) -> list[Record]:
     """The records of a run, in their order."""
-    rows = _read(path, ("id", "image", "references", "group", "error")).to_pylist()
+    rows = _read(path, _RECORDS).to_pylist()
     return [Record(row["id"], row["image"], tuple(row["references"]), row["group"], row["error"]) for row in rows]
 
 
@@ -71,13 +85,13 @@ def write_generations(path: Path, generations: Generations, *, metadata: Mapping
     _write(
         path,
         {
-            "id": pa.array(generations.ids, pa.string()),
-            "text": pa.array(generations.texts, pa.string()),
+            "id": _strings(generations.ids, path),
+            "text": _strings(generations.texts, path),
             "tokens": _ragged(generations.tokens, lengths, pa.int32()),
             "log_probs": pa.nulls(len(lengths), pa.list_(pa.float32()))
             if log_probs is None
             else _ragged(log_probs, lengths, pa.float32()),
-            "error": pa.array(generations.errors, pa.string()),
+            "error": _strings(generations.errors, path),
         },
         metadata,
     )
@@ -101,7 +115,9 @@ def read_metadata(path: Path) -> tuple[int, dict[str, str]]:
 
 def read_generations(paths: Sequence[Path]) -> Generations:
     """All parts of a run's generations as one."""
-    table = pa.concat_tables([_read(path, ("id", "text", "tokens", "log_probs", "error")) for path in paths])
+    if not paths:
+        raise DataError("no part of any generation is given", cure="Run first: m4i-fast query")
+    table = pa.concat_tables([_read(path, _GENERATIONS) for path in paths])
     rows = table.num_rows
     tokens_column = table["tokens"].combine_chunks()
     lengths = np.diff(tokens_column.offsets.to_numpy()).astype(np.int32) if rows else np.zeros(0, np.int32)
@@ -127,62 +143,68 @@ def write_embeddings(path: Path, embeddings: Embeddings, *, recipe: str) -> None
     """Columns id, values (fixed-size list of float32)."""
     flat = pa.array(np.ascontiguousarray(embeddings.values, np.float32).ravel())
     values = pa.FixedSizeListArray.from_arrays(flat, embeddings.values.shape[1])
-    _write(path, {"id": pa.array(embeddings.ids, pa.string()), "values": values}, {"recipe": recipe})
+    _write(path, {"id": _strings(embeddings.ids, path), "values": values}, {"recipe": recipe})
 
 
 def read_embeddings(path: Path) -> tuple[Embeddings, str]:
     """The vectors and the recipe they were made by."""
-    table = _read(path, ("id", "values"))
-    column = table["values"].combine_chunks()
+    table = _read(path, _ID)
+    column = table["values"].combine_chunks() if "values" in table.column_names else None
+    if column is None or not pa.types.is_fixed_size_list(column.type) or column.null_count:
+        raise DataError("it holds no vectors of one length", where=path, cure="Make it again with: m4i-fast encode")
     values = column.flatten().to_numpy(zero_copy_only=False).reshape(table.num_rows, column.type.list_size)
-    return Embeddings(tuple(table["id"].to_pylist()), values.astype(np.float32)), _metadata(table)["recipe"]
+    return Embeddings(tuple(table["id"].to_pylist()), values.astype(np.float32)), _metadata(table).get("recipe", "")
 
 
 def write_overlap(path: Path, overlap: OverlapScores) -> None:
     """Columns id and one float64 a metric."""
-    _write(path, _columns(overlap.ids, overlap.names, overlap.values), {"recipe": overlap.recipe})
+    _write(path, _columns(path, overlap.ids, overlap.names, overlap.values), {"recipe": overlap.recipe})
 
 
 def read_overlap(path: Path) -> OverlapScores:
     """The overlap scores of a run."""
-    ids, names, values, recipe = _matrix(path)
-    return OverlapScores(ids, names, values, recipe)
+    ids, names, values, metadata = _matrix(path)
+    return OverlapScores(ids, names, values, metadata.get("recipe", ""))
 
 
 def write_features(path: Path, features: FeatureTable) -> None:
     """Columns id and one float64 a feature."""
-    _write(path, _columns(features.ids, features.names, features.values), {"recipe": features.recipe})
+    _write(path, _columns(path, features.ids, features.names, features.values), {"recipe": features.recipe})
 
 
 def read_features(path: Path) -> FeatureTable:
     """A feature table of a run."""
-    ids, names, values, recipe = _matrix(path)
-    return FeatureTable(ids, names, values, recipe)
+    ids, names, values, metadata = _matrix(path)
+    return FeatureTable(ids, names, values, metadata.get("recipe", ""))
 
 
 def write_scores(path: Path, scores: Sequence[MembershipScores]) -> None:
     """Columns id and one float64 an attack; thresholds in the metadata. All attacks must share their ids."""
+    if not scores:
+        raise RunError("no attack gave scores", where=path, cure="Fit one with: m4i-fast attack fit")
     first = scores[0]
     if any(each.ids != first.ids for each in scores):
         raise RunError("the attacks scored different records", where=path, cure="Run 'm4i-fast attack score' again.")
     values = np.column_stack([each.values for each in scores])
     _write(
         path,
-        _columns(first.ids, [each.attack for each in scores], values),
+        _columns(path, first.ids, [each.attack for each in scores], values),
         {f"threshold:{each.attack}": repr(float(each.threshold)) for each in scores},
     )
 
 
 def read_scores(path: Path) -> list[MembershipScores]:
     """The scores of all attacks of a run."""
-    table = _read(path, ("id",))
-    metadata = _metadata(table)
-    ids = tuple(table["id"].to_pylist())
-    return [
-        MembershipScores(name, ids, table[name].to_numpy(), float(metadata[f"threshold:{name}"]))
-        for name in table.column_names
-        if name != "id"
-    ]
+    ids, names, values, metadata = _matrix(path)
+    try:
+        thresholds = [float(metadata[f"threshold:{name}"]) for name in names]
+    except (KeyError, ValueError) as error:
+        raise DataError(
+            "this is no table of scores: an attack has no threshold",
+            where=path,
+            cure="Make it again with: m4i-fast attack score",
+        ) from error
+    return [MembershipScores(name, ids, values[:, index], thresholds[index]) for index, name in enumerate(names)]
 
 
 def write_membership(path: Path, membership: Membership) -> None:
@@ -190,7 +212,7 @@ def write_membership(path: Path, membership: Membership) -> None:
     _write(
         path,
         {
-            "id": pa.array(membership.ids, pa.string()),
+            "id": _strings(membership.ids, path),
             "is_member": pa.array(membership.is_member, pa.bool_()),
         },
     )
@@ -198,7 +220,7 @@ def write_membership(path: Path, membership: Membership) -> None:
 
 def read_membership(path: Path) -> Membership:
     """Labels as this tool wrote them; for a user's CSV or id lists see ``m4i_fast.data.labels``."""
-    table = _read(path, ("id", "is_member"))
+    table = _read(path, _MEMBERSHIP)
     return Membership(tuple(table["id"].to_pylist()), table["is_member"].to_numpy(zero_copy_only=False))
 
 
@@ -210,40 +232,68 @@ def _write(path: Path, columns: Mapping[str, Any], metadata: Mapping[str, str] |
             raise RunError("the table was not written whole", where=path, cure="Check the disk and run again.")
 
 
-def _read(path: Path, needed: Sequence[str]) -> pa.Table:
+def _read(path: Path, needed: Mapping[str, pa.DataType]) -> pa.Table:
+    """A table whose ``needed`` columns are there, of their types, and (but for error and log_probs) without nulls."""
     if not path.is_file():
         raise DataError("no such file", where=path)
     try:
-        table = pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
+        # A file alone: folder names such as 'lr=0.1' on the way to it are no columns.
+        table = pq.read_table(path, partitioning=None)
+    except (pa.ArrowException, OSError) as error:
         raise DataError(f"not a readable Parquet file ({error})", where=path, cure="Make it again.") from error
     missing = [name for name in needed if name not in table.column_names]
     if missing:
         raise DataError(f"column {', '.join(missing)} is missing; it has {', '.join(table.column_names)}", where=path)
+    for name, kind in needed.items():
+        column = table[name]
+        if column.type != kind:
+            if not _widened(column.type, kind):
+                raise DataError(f"column {name} is {column.type}, and must be {kind}", where=path)
+            table = table.set_column(table.column_names.index(name), name, column.cast(kind))
+        if column.null_count and name not in _NULLABLE:
+            raise DataError(f"column {name} has {column.null_count} empty cells", where=path)
     return table
+
+
+def _widened(found: pa.DataType, wanted: pa.DataType) -> bool:
+    # pandas and polars write large_string where this tool writes string.
+    return str(found).replace("large_", "").replace("string_view", "string") == str(wanted)
 
 
 def _metadata(table: pa.Table) -> dict[str, str]:
     return {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
 
 
-def _columns(ids: Sequence[str], names: Sequence[str], values: np.ndarray[Any, Any]) -> dict[str, pa.Array]:
-    columns: dict[str, pa.Array] = {"id": pa.array(ids, pa.string())}
+def _columns(path: Path, ids: Sequence[str], names: Sequence[str], values: np.ndarray[Any, Any]) -> dict[str, pa.Array]:
+    if "id" in names or len(set(names)) != len(names):
+        raise RunError(f"two columns of one name among id, {', '.join(names)}", where=path)
+    columns: dict[str, pa.Array] = {"id": _strings(ids, path)}
     for index, name in enumerate(names):
         columns[name] = pa.array(np.ascontiguousarray(values[:, index], np.float64))
     return columns
 
 
-def _matrix(path: Path) -> tuple[tuple[str, ...], tuple[str, ...], Any, str]:
-    table = _read(path, ("id",))
+def _matrix(path: Path) -> tuple[tuple[str, ...], tuple[str, ...], Any, dict[str, str]]:
+    """Ids, names of the other columns, these as float64 [N, F], and the text of the footer."""
+    table = _read(path, _ID)
     names = tuple(name for name in table.column_names if name != "id")
+    odd = [name for name in names if not pa.types.is_floating(table[name].type)]
+    if odd:
+        raise DataError(f"column {odd[0]} is {table[odd[0]].type}, and must be double", where=path)
     values = np.column_stack([table[name].to_numpy() for name in names]) if names else np.zeros((table.num_rows, 0))
-    return (
-        tuple(table["id"].to_pylist()),
-        names,
-        values.astype(np.float64),
-        _metadata(table).get("recipe", ""),
-    )
+    return tuple(table["id"].to_pylist()), names, values.astype(np.float64), _metadata(table)
+
+
+def _strings(values: Sequence[Any], path: Path, kind: pa.DataType | None = None) -> pa.Array:
+    try:
+        return pa.array(values, kind or pa.string())
+    except UnicodeEncodeError as error:
+        text = ascii(error.object)
+        raise DataError(
+            f"a text is not valid Unicode: {text if len(text) < 80 else text[:80] + '...'}",
+            where=path,
+            cure="Rename the file, or mend the caption, that it comes from.",
+        ) from error
 
 
 def _ragged(matrix: np.ndarray[Any, Any], lengths: np.ndarray[Any, Any], kind: pa.DataType) -> pa.Array:

@@ -30,7 +30,7 @@ def export(
 ) -> None:
     """Export a trained captioner, or the two encoder towers, to ONNX; checked against PyTorch before it gets its name.
 
-    A captioner becomes one graph from uint8 pixels to token ids, lengths and log-probabilities, the decoding loop inside.
+    A captioner becomes one graph from uint8 pixels to token ids, lengths and log-probabilities, decoding loop inside.
     """
     from m4i_fast.cli import render
     from m4i_fast.progress import hush

@@ -29,11 +29,13 @@ def interval(estimate: Mapping[str, float] | None) -> str:
 
 def facts(title: str, pairs: Mapping[str, Any]) -> None:
     """A two-column list."""
-    table(title, ("", ""), [(name, value) for name, value in pairs.items()], header=False)
+    table(title, ("", ""), list(pairs.items()), header=False, wrap=True)
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, header: bool = True) -> None:
-    """A table on standard output; numbers to the right."""
+def table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, header: bool = True, wrap: bool = False
+) -> None:
+    """A table on standard output; numbers to the right; ``wrap``: long cells may be broken into lines."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -42,7 +44,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, 
     drawn = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left", show_header=header, pad_edge=False)
     for index, name in enumerate(columns):
         numeric = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
-        drawn.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        drawn.add_column(name, justify="right" if numeric else "left", overflow="fold", no_wrap=not wrap)
     for row in rows:
         drawn.add_row(*(Text(plain(f"{cell:,}" if isinstance(cell, int) else cell)) for cell in row))
     Console().print(drawn)

@@ -21,7 +21,7 @@ PATHS = {"path", "images", "engine", "membership", "folder", "heads", "weights",
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    """Where the records and labels of the target or the shadow come from. ``membership`` may be unknown for encoders."""
+    """Where a side's records and labels come from; the encoders' records have no labels."""
 
     data: DataSettings
     membership: Path | None

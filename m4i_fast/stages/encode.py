@@ -53,4 +53,4 @@ def _encode(run: Run, image: Path, text: Path, settings: QuerySettings) -> dict[
     from m4i_fast.query import encode
 
     report = encode(run, image, text, batch=settings.batch, provider=settings.provider, threads=settings.threads)
-    return report.to_dict()
+    return report.facts()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import importlib.metadata
 import platform
 import sys
@@ -242,7 +242,7 @@ def _provenance(run: Run, seed: int) -> Any:
         hashes=hashes,
         wall_s=wall,
         machine=f"{platform.system()} {platform.machine()}",
-        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         command=str(read_json(command)["command"]) if command.exists() else "",
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,8 @@ def export_checkpoint(checkpoint: Path, out: Path, *, sample: int = 16) -> dict[
     """
     for package in ("torch", "onnxscript", "onnx", "onnxruntime"):
         require(package, why="exporting to ONNX")
+    import msgspec
+
     from m4i_fast.export import export_captioner, export_towers
 
     if (checkpoint / "captioner.json").is_file():
@@ -36,8 +37,8 @@ def export_checkpoint(checkpoint: Path, out: Path, *, sample: int = 16) -> dict[
             where=checkpoint,
             cure="Make one with: m4i-fast train captioner DATA --out CHECKPOINT",
         )
-    facts = dataclasses.asdict(report)
-    return {name: str(value) if isinstance(value, Path) else value for name, value in facts.items()}
+    facts: dict[str, Any] = msgspec.to_builtins(report, enc_hook=str)  # str: for the paths in it
+    return facts
 
 
 def export_stage(run: Run, name: str, checkpoint: Path, out: Path) -> StageReport:

@@ -10,7 +10,7 @@ __all__ = ["features_of", "keep_features"]
 
 
 def keep_features(run: Run, *, z: str) -> dict[str, FeatureTable]:
-    """Write ``features/overlap.parquet``, ``features/z.parquet`` and ``features/both.parquet``, as far as the run allows.
+    """Write ``features/overlap.parquet``, ``z.parquet`` and ``both.parquet``, as far as the run allows.
 
     Args:
         run: a run with ``overlap.parquet`` or ``embeddings/`` or both.

@@ -49,4 +49,4 @@ def _query(run: Run, engine: str, settings: QuerySettings, again: bool) -> dict[
         threads=settings.threads,
         again=again,
     )
-    return report.to_dict()
+    return report.facts()

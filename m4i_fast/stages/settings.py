@@ -52,7 +52,7 @@ class SplitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 
 class SideSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The target or the shadow: an engine, or how to train one here; with ``data`` and ``membership`` where no split draws them."""
+    """The target or the shadow: an engine, or how to train one; its records and labels where no split draws them."""
 
     engine: str | None = None
     train: CaptionerSettings | None = None
@@ -84,7 +84,7 @@ class OverlapSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 
 
 class AttackSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Which attacks (none named: all that the files allow); ``z``: signed as in the paper, or abs as in the published code.
+    """Which attacks (none named: all that the files allow); ``z``: signed as in the paper, abs as in its code.
 
     ``heads``: a folder of heads fitted before; then no shadow is needed.
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -81,9 +80,8 @@ def training_records(data: DataSettings, *, only: Path | None, membership: Path 
 
 
 def _facts(report: Any) -> dict[str, Any]:
-    facts = dataclasses.asdict(report)
-    return {
-        name: str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
-        for name, value in facts.items()
-        if name != "losses"
-    } | {"last_loss": round(report.losses[-1], 4) if report.losses else None}
+    import msgspec
+
+    facts: dict[str, Any] = msgspec.to_builtins(report, enc_hook=str)  # str: for the paths in it
+    losses = facts.pop("losses")
+    return facts | {"last_loss": round(losses[-1], 4) if losses else None}

@@ -165,7 +165,7 @@ def gather(
 def batches(order: Int64, size: int) -> list[Int64]:
     """Cut ``order`` into batches; a rest of less than half a batch joins the last one, as BatchNorm needs company."""
     cuts = list(range(size, len(order), size))
-    if cuts and len(order) - cuts[-1] < (size + 1) // 2:
+    if cuts and len(order) - cuts[-1] < max(2, (size + 1) // 2):
         cuts.pop()
     return np.split(order, cuts)
 
@@ -209,6 +209,10 @@ def settle_norms(modules: Sequence[nn.Module], feed: Callable[[], None]) -> None
         for each in module.modules()
         if isinstance(each, nn.BatchNorm1d | nn.BatchNorm2d) and each.training
     ]
+    # Dropout is off when the model is used, so the statistics are taken without it.
+    drops = [each for module in modules for each in module.modules() if isinstance(each, nn.Dropout) and each.training]
+    for drop in drops:
+        drop.eval()
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
@@ -216,6 +220,8 @@ def settle_norms(modules: Sequence[nn.Module], feed: Callable[[], None]) -> None
     feed()
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
+    for drop in drops:
+        drop.train()
 
 
 def write_progress(
