@@ -21,10 +21,11 @@ def plain(text: object) -> str:
 
 
 def interval(estimate: Mapping[str, float] | None) -> str:
-    """``0.913 [0.900, 0.925]``, or a dash."""
+    """``.913 [.900, .925]``, or a dash; no leading zeros, so that a row fits a terminal of 80 columns."""
     if estimate is None:
         return "–"
-    return f"{estimate['value']:.3f} [{estimate['low']:.3f}, {estimate['high']:.3f}]"
+    value, low, high = (f"{estimate[key]:.3f}".replace("0.", ".", 1) for key in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]"
 
 
 def facts(title: str, pairs: Mapping[str, Any]) -> None:
