@@ -175,8 +175,8 @@ def sha256_of(path: Path) -> str:
         for file in sorted(each for each in path.rglob("*") if each.is_file() and not each.name.startswith(".m4i-")):
             whole.update(f"{file.relative_to(path).as_posix()}\0{sha256_of(file)}\n".encode())
         return whole.hexdigest()
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def stage(
