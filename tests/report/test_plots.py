@@ -1,5 +1,5 @@
 import re
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ CHARTS = {"forest": forest, "roc": lambda: roc(log=False), "log": lambda: roc(lo
 @pytest.mark.parametrize("name", CHARTS)
 def test_a_chart_is_one_safe_element_in_the_colours_of_the_page(name: str) -> None:
     drawn = CHARTS[name]()
-    root = ElementTree.fromstring(drawn)  # noqa: S314 - our own drawing
+    root = ET.fromstring(drawn)  # noqa: S314 - our own drawing
     assert root.tag == "svg"
     assert root.get("role") == "img"
     assert root[0].tag == "title"
@@ -66,7 +66,7 @@ def test_ids_of_two_charts_on_one_page_do_not_meet() -> None:
 
 def test_a_label_is_text_whatever_stands_in_it() -> None:
     evil = '$\\frac{1}{0}$ <script>" style="fill: red" id="forest-title'
-    root = ElementTree.fromstring(forest(evil))  # noqa: S314 - our own drawing
+    root = ET.fromstring(forest(evil))  # noqa: S314 - our own drawing
     texts = [element.text for element in root.iter("text")]
     assert any(text is not None and text.startswith('$\\frac{1}{0}$ <script>" style=') for text in texts)
     assert not list(root.iter("script"))

@@ -60,9 +60,9 @@ def test_order_and_false_alarms_agree_with_plain_counting(rows: list[tuple[float
     labels = Membership(ids, np.array([member for _, member in rows]))
     scores = MembershipScores("x", ids, values)
     found = riskiest(scores, [], generations=None, membership=labels, overlap=None, count=count)
-    ranked = sorted((-value, id_) for value, id_ in zip(values.tolist(), ids, strict=True) if value == value)
+    ranked = sorted((-value, id_) for value, id_ in zip(values.tolist(), ids, strict=True) if not np.isnan(value))
     assert [row.record.id for row in found] == [id_ for _, id_ in ranked[:count]]
-    others = [score for score, member in rows if not member and score == score]
+    others = [score for score, member in rows if not member and not np.isnan(score)]
     for row in found:
         assert row.false_alarms == (sum(score >= row.score for score in others) if others else None)
     assert false_alarms(scores, labels, np.array([0.5]))[1] == len(others)
