@@ -35,7 +35,15 @@ RECORDS = [
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("captioner")
     settings = CaptionerSettings(
-        backbone="small-cnn", embed=32, hidden=64, min_count=1, batch=20, epochs=60, learning_rate=5e-3, max_tokens=8
+        backbone="small-cnn",
+        embed=32,
+        hidden=64,
+        min_count=1,
+        batch=20,
+        epochs=60,
+        checkpoint_every=99,
+        learning_rate=5e-3,
+        max_tokens=8,
     )
     train_captioner(RECORDS, folder, settings, pixels=SCENES.pixels)
     return folder
