@@ -34,12 +34,14 @@ def query(
     from m4i_fast.progress import hush
     from m4i_fast.runs import open_run
     from m4i_fast.stages.query import query_stage
-    from m4i_fast.stages.records import records_stage
+    from m4i_fast.stages.records import keep_records, load_records
     from m4i_fast.stages.settings import DataSettings, QuerySettings
 
     hush(quiet or json)
+    # Read first: a misspelt DATA leaves no folder behind.
+    records = load_records(DataSettings(path=str(data), images=str(images) if images else None, format=format))
     with open_run(out) as run:
-        records_stage(run, DataSettings(path=str(data), images=str(images) if images else None, format=format))
+        keep_records(run, records, again=again)
         done = query_stage(
             run, engine, QuerySettings(provider=provider.value, batch=batch, threads=threads), again=again
         )

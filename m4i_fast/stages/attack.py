@@ -103,10 +103,9 @@ def _fit(
             save_head(head, heads.path(f"{name}.onnx"))
             fitted.append({"attack": name, "threshold": head.threshold, "recipe": head.recipe, **head.about})
             advance(note=name)
-    # A head of an earlier fit that was not asked for now must not be scored with.
-    for stale in heads.root.glob("*.onnx"):
-        if stale.stem not in names:
-            stale.unlink()
+    # A head of an earlier fit that was not asked for now must not be scored with. Other engines are not ours to remove.
+    for stale in ATTACKS.keys() - set(names):
+        heads.path(f"{stale}.onnx").unlink(missing_ok=True)
     return {"heads": fitted}
 
 

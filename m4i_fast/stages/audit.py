@@ -9,6 +9,7 @@ from typing import Any
 
 from m4i_fast.config import convert, merge, read_toml, write_toml
 from m4i_fast.errors import ConfigError
+from m4i_fast.extras import require
 from m4i_fast.progress import say
 from m4i_fast.runs import Run, StageReport, open_run, read_json, write_json
 from m4i_fast.stages.settings import AuditSettings, DataSettings, EncoderSettings, SideSettings
@@ -17,6 +18,9 @@ __all__ = ["load_settings", "run_audit"]
 
 PATHS = {"path", "images", "engine", "membership", "folder", "heads", "weights", "out"}
 """Keys whose values are paths, relative to the settings file."""
+
+ROLES = {"target_member", "target_nonmember", "shadow_member", "shadow_nonmember", "encoder"}
+"""Keys of ``[split]`` that are paths too where its kind is ``lists`` or ``paper``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +38,13 @@ def load_settings(path: Path, *overrides: Mapping[str, Any]) -> AuditSettings:
         ConfigError: not TOML, or a key that is unknown, missing or of the wrong type.
     """
     base = read_toml(path)
+    # The kind may stand in the file and an id list in a flag.
+    split = merge(base, *overrides).get("split")
+    lists = isinstance(split, Mapping) and split.get("kind") in {"lists", "paper"}
     here = path.resolve().parent
-    merged = merge(_anchored(base, here), *(_anchored(each, Path.cwd()) for each in overrides))
+    merged = merge(
+        _anchored(base, here, lists=lists), *(_anchored(each, Path.cwd(), lists=lists) for each in overrides)
+    )
     return convert(merged, AuditSettings, where=path)
 
 
@@ -214,15 +223,56 @@ def _check(settings: AuditSettings) -> None:
     encoders = settings.encoders
     if encoders is not None and (encoders.folder is None) == (encoders.train is None):
         raise ConfigError("give a folder or a training", where="encoders", cure="encoders.folder or [encoders.train].")
+    _check_names(settings)
+    _check_files(settings, needed)
+    if any(side.train is not None for side in needed.values()) or (encoders is not None and encoders.train is not None):
+        for package in ("torch", "onnxscript", "onnx"):
+            require(package, why="training within the audit")
+    require("onnxruntime", why="asking the captioner")
 
 
-def _anchored(values: Mapping[str, Any], base: Path) -> dict[str, Any]:
+def _check_names(settings: AuditSettings) -> None:
+    """Names that only a late stage would look up: a misspelt one must not cost a night of training."""
+    from m4i_fast.attacks.fitting import ATTACKS
+    from m4i_fast.text.recipes import recipe_named
+
+    recipe_named(settings.overlap.recipe, reduce=settings.overlap.reduce)
+    for name in settings.attack.names:
+        if name not in ATTACKS:
+            raise ConfigError(f"no attack '{name}'", where="attack.names", cure=f"Choose from: {', '.join(ATTACKS)}.")
+        if ATTACKS[name].needs != "overlap" and settings.encoders is None:
+            raise ConfigError(
+                f"the attack '{name}' needs encoders",
+                where="attack.names",
+                cure="Give [encoders] a folder or a training, or leave the attack out.",
+            )
+
+
+def _check_files(settings: AuditSettings, sides: Mapping[str, SideSettings]) -> None:
+    """Files that the settings name and a late stage reads; their contents are checked where they are read."""
+    files = {"data.path": settings.data.path if settings.data else None, "attack.heads": settings.attack.heads}
+    for name, side in sides.items():
+        files[f"{name}.data.path"] = side.data.path if side.data else None
+        files[f"{name}.membership"] = side.membership
+        files[f"{name}.engine"] = side.engine if side.engine and "://" not in side.engine else None
+        files[f"{name}.train.weights"] = side.train.weights if side.train else None
+    encoders = settings.encoders
+    if encoders is not None:
+        files["encoders.folder"] = encoders.folder
+        files["encoders.data.path"] = encoders.data.path if encoders.data else None
+        files["encoders.train.weights"] = encoders.train.weights if encoders.train else None
+    for key, file in files.items():
+        if file is not None and not Path(file).exists():
+            raise ConfigError(f"no such file or folder: {file}", where=key, cure="Check the path in the settings.")
+
+
+def _anchored(values: Mapping[str, Any], base: Path, *, lists: bool, table: str = "") -> dict[str, Any]:
+    """``values`` with its paths taken from ``base``; ``lists``: the roles of ``[split]`` are files of ids."""
     anchored: dict[str, Any] = {}
-    lists = values.get("kind") in {"lists", "paper"}
     for key, value in values.items():
-        is_path = key in PATHS or (lists and key.startswith(("target_", "shadow_", "encoder")))
+        is_path = key in PATHS or (lists and table == "split" and key in ROLES)
         if isinstance(value, Mapping):
-            anchored[key] = _anchored(value, base)
+            anchored[key] = _anchored(value, base, lists=lists, table=key)
         elif is_path and isinstance(value, str) and "://" not in value:
             anchored[key] = str(base / Path(value).expanduser())
         else:

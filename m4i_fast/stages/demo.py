@@ -53,7 +53,7 @@ TRAININGS: Mapping[str, tuple[str, dict[str, Any]]] = {
 }
 """By captioner: what it is trained on and how, over the settings common to all."""
 
-CAPTIONER: dict[str, Any] = {"backbone": "small-cnn", "image_size": SIZE, "checkpoint_every": 1000}
+CAPTIONER: dict[str, Any] = {"backbone": "small-cnn", "image_size": SIZE, "embed": 128, "hidden": 256, "checkpoint_every": 1000}
 TOWERS: dict[str, Any] = {"backbone": "small-cnn", "image_size": SIZE, "epochs": 12, "checkpoint_every": 1000}
 
 AUDITS: Mapping[str, tuple[str, str, str, int]] = {

@@ -24,9 +24,12 @@ __all__ = ["split_stage", "split_stage_alone"]
 
 
 def split_stage_alone(out: Path, data: DataSettings, settings: SplitSettings, *, seed: int) -> dict[str, Any]:
-    """Split ``data`` into ``out``; gives the counts."""
+    """Split ``data`` into ``out``; gives the counts, and whether the same split stood there (``kept``)."""
+    if not Path(data.path).exists():
+        load_records(data)  # raises with what is wrong with it, before a folder is made
     with open_run(out) as run:
-        return split_stage(run, data, settings, seed=seed, folder=".").facts
+        done = split_stage(run, data, settings, seed=seed, folder=".")
+        return done.facts | {"kept": done.kept}
 
 
 def split_stage(
@@ -47,21 +50,33 @@ def split_stage(
             inputs[role] = _existing(Path(given), role)
     import msgspec
 
+    outputs: list[str] = []  # which sides there are is known when it is drawn
     return stage(
         run,
         "split",
         settings={"data": msgspec.to_builtins(data), "split": msgspec.to_builtins(settings), "seed": seed},
         inputs=inputs,
-        outputs=[str(Path(folder) / "split.json")],
-        work=lambda: _split(run.path(folder), data, settings, seed),
+        outputs=outputs,
+        work=lambda: _split(run, folder, data, settings, seed, outputs),
     )
 
 
-def _split(folder: Path, data: DataSettings, settings: SplitSettings, seed: int) -> dict[str, Any]:
-    from m4i_fast.data.splits import write_split
+def _split(
+    run: Run, folder: str, data: DataSettings, settings: SplitSettings, seed: int, outputs: list[str]
+) -> dict[str, Any]:
+    from m4i_fast.data.splits import SIDES, write_split
 
     split, records = _KINDS[settings.kind](data, settings, seed)
-    write_split(folder, split, records)
+    files = {
+        side: [str(Path(folder) / side / name) for name in ("records.parquet", "membership.parquet")] for side in SIDES
+    }
+    for side, names in files.items():
+        if not split.ids(side):  # a side of an earlier split must not be taken for one of this
+            for name in names:
+                run.path(name).unlink(missing_ok=True)
+    write_split(run.path(folder), split, records)
+    written = [str(Path(folder) / "split.json"), *(name for names in files.values() for name in names)]
+    outputs += [name for name in written if run.path(name).exists()]
     roles = {role: len(ids) for role, ids in split.roles.items()}
     return {"kind": split.kind, **roles, **split.counts}
 
