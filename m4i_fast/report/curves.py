@@ -76,13 +76,13 @@ def thin(curve: RocCurve, max_points: int = 600) -> RocCurve:
         fpr, tpr = fpr[keep], tpr[keep]
     if len(fpr) <= max_points:
         return RocCurve(fpr, tpr)
-    each = max((max_points - 3) // 3, 1)
+    each = max((max_points - 2) // 3, 2)
     smallest = fpr[fpr > 0][0]
     picked = np.concatenate(
         [
-            [0, np.searchsorted(fpr, 0.0, side="right") - 1, len(fpr) - 1],
+            [0, len(fpr) - 1],
             np.searchsorted(fpr, np.geomspace(smallest, 1.0, each), side="right") - 1,
-            np.searchsorted(fpr, np.linspace(0.0, 1.0, each), side="right") - 1,
+            np.searchsorted(fpr, np.linspace(0.0, 1.0, each), side="right") - 1,  # the last of each rate, 0 included
             np.searchsorted(tpr, np.linspace(0.0, 1.0, each)),
         ]
     )

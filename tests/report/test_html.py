@@ -195,6 +195,19 @@ def test_a_result_without_attacks_is_a_page_too(result_of: Callable[..., Result]
     assert "No attack and no blind baseline" in Page(page(bare, Evidence(), title="x")).text
 
 
+def test_texts_of_the_tool_itself_are_cleaned_too(result_of: Callable[..., Result]) -> None:
+    import msgspec
+
+    result = result_of()
+    late = msgspec.structs.replace(result.provenance, created="\x1b[31m\u202e2025<b>")
+    text = page(msgspec.structs.replace(result, provenance=late), Evidence(missing=("\x9bx",)), title="\x07<i>")
+    assert "\x1b" not in text
+    assert "\x9b" not in text
+    assert "\u202e" not in text
+    assert "<b>" not in text
+    assert "<i>" not in text
+
+
 def test_without_a_result_there_is_no_page(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="m4i-fast evaluate"):
         render_report(tmp_path)

@@ -4,7 +4,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
-from m4i_fast.report.plots import Row, auc_forest, looks_of, roc_chart, score_histogram
+from m4i_fast.report.plots import Row, _densified, auc_forest, looks_of, roc_chart, score_histogram
 from m4i_fast.types import Estimate, RocCurve
 
 
@@ -90,6 +90,16 @@ def test_logarithmic_axes_reach_down_to_what_the_non_members_can_show() -> None:
     few = roc_chart({"a": curve}, looks, log=True, non_members=100)
     assert ">1 %" in few
     assert "0.1 %" not in few
+
+
+def test_a_straight_stretch_is_bent_on_logarithmic_axes() -> None:
+    fpr, tpr = _densified(RocCurve(np.array([0.0, 0.0, 1.0]), np.array([0.0, 0.5, 1.0])), 0.001)
+    assert len(fpr) > 100
+    assert fpr.min() == pytest.approx(0.001)
+    assert np.allclose(tpr, 0.5 + 0.5 * fpr)
+    fpr, tpr = _densified(RocCurve(np.array([0.0, 0.5, 1.0]), np.array([0.0, 0.0, 1.0])), 0.001)
+    assert tpr.min() == 0.001
+    assert tpr.max() == 1.0
 
 
 @pytest.mark.parametrize(
