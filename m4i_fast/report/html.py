@@ -248,7 +248,8 @@ def _notes(result: Result) -> dict[str, list[str]]:
     for name, judged in [*result.attacks.items(), *result.blind.items()]:
         for note in judged.notes:
             notes.setdefault(note, []).append(wording.label_of(name))
-    return notes
+    every = len(result.attacks) + len(result.blind)
+    return {note: names if len(names) < every else ["all methods"] for note, names in notes.items()}
 
 
 def _charts(

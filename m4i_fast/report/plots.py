@@ -130,6 +130,8 @@ def roc_chart(
             va="center",
             fontsize=9,
             color=SOFT.mark,
+            bbox={"boxstyle": "square,pad=0.12", "facecolor": PAPER.mark, "edgecolor": "none", "alpha": 0.8},
+            zorder=5,
         )
         axes.set_xlabel("non-members wrongly called members")
         axes.set_ylabel("members rightly found")

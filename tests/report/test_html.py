@@ -222,6 +222,13 @@ def test_a_broken_table_is_named_and_leaves_the_old_page(run: Path, membership: 
     assert (run / "report.html").read_text() == "old"
 
 
+def test_a_note_that_holds_for_all_is_said_once(result_of: Callable[..., Result]) -> None:
+    import msgspec
+
+    text = Page(page(msgspec.structs.replace(result_of(), blind={}), Evidence(), title="x")).text
+    assert "No figure at 0.1 % (all methods)" in text
+
+
 def test_many_unread_records_do_not_flood_the_page(result_of: Callable[..., Result]) -> None:
     import msgspec
 
