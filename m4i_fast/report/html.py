@@ -78,7 +78,7 @@ def render_report(
         membership: the target's labels; without them no histogram, no truth beside the riskiest records and no
             labels in ``scores.csv``.
         images: where relative image paths start; None: the working folder.
-        title: what was audited; None: the folder's name.
+        title: what was audited; None: the settings' title, or else the folder's name.
         count: how many of the riskiest records are shown.
 
     Returns:
@@ -114,7 +114,7 @@ def render_report(
         settings=settings.read_text(encoding="utf-8", errors="replace") if settings.is_file() else None,
         missing=tuple(missing),
     )
-    text = page(result, evidence, title=title or run.resolve().name, count=count)
+    text = page(result, evidence, title=title or str(result.settings.get("title") or run.resolve().name), count=count)
     if evidence.scores and evidence.records:
         write_scores_csv(
             run / "scores.csv",

@@ -229,6 +229,16 @@ def test_a_note_that_holds_for_all_is_said_once(result_of: Callable[..., Result]
     assert "No figure at 0.1 % (all methods)" in text
 
 
+def test_the_title_is_that_of_the_settings_where_they_have_one(
+    tmp_path: Path, result_of: Callable[..., Result]
+) -> None:
+    import msgspec
+
+    write_result(tmp_path / "result.json", msgspec.structs.replace(result_of(), settings={"title": "Ward 7"}))
+    assert "membership audit of Ward 7" in render_report(tmp_path).read_text(encoding="utf-8")
+    assert "membership audit of Ward 8" in render_report(tmp_path, title="Ward 8").read_text(encoding="utf-8")
+
+
 def test_many_unread_records_do_not_flood_the_page(result_of: Callable[..., Result]) -> None:
     import msgspec
 
