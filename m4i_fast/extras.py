@@ -35,8 +35,6 @@ def require(module: str, *, why: str) -> ModuleType:
     """
     if module == "onnxruntime":
         _one_onnxruntime(why)
-    if module == "torch":
-        importlib.import_module("m4i_fast.nets")  # sets how torch's threads wait, which torch reads once
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:

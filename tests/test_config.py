@@ -62,7 +62,7 @@ def test_an_unknown_key_names_the_nearest_known_one() -> None:
 def test_a_missing_key_and_a_wrong_type_are_named() -> None:
     with pytest.raises(ConfigError, match="missing the required field `out`"):
         convert({}, Audit, where="a.toml")
-    with pytest.raises(ConfigError, match="Expected `int`, got `str` - at `query.batch`"):
+    with pytest.raises(ConfigError, match=r"Expected `int`, got `str` - at `query\.batch`"):
         convert({"out": "x", "query": {"batch": "4"}}, Audit, where="a.toml")
 
 

@@ -53,7 +53,13 @@ TRAININGS: Mapping[str, tuple[str, dict[str, Any]]] = {
 }
 """By captioner: what it is trained on and how, over the settings common to all."""
 
-CAPTIONER: dict[str, Any] = {"backbone": "small-cnn", "image_size": SIZE, "embed": 128, "hidden": 256, "checkpoint_every": 1000}
+CAPTIONER: dict[str, Any] = {
+    "backbone": "small-cnn",
+    "image_size": SIZE,
+    "embed": 128,
+    "hidden": 256,
+    "checkpoint_every": 1000,
+}
 TOWERS: dict[str, Any] = {"backbone": "small-cnn", "image_size": SIZE, "epochs": 12, "checkpoint_every": 1000}
 
 AUDITS: Mapping[str, tuple[str, str, str, int]] = {
@@ -79,10 +85,10 @@ def run_demo(out: Path, *, seed: int) -> dict[str, dict[str, Any]]:
     with open_run(out) as run:
         for name, part in PARTS.items():
             _draw(run, name, part, seed)
-        for name, (part, settings) in TRAININGS.items():
+        for name, (members, settings) in TRAININGS.items():
             say(f"training the captioner '{name}'")
             checkpoint = run.path(f"models/{name}")
-            train_captioner_alone(_data(run, part), checkpoint, CAPTIONER | settings | {"seed": seed})
+            train_captioner_alone(_data(run, members), checkpoint, CAPTIONER | settings | {"seed": seed})
             export_stage(run, f"export-{name}", checkpoint, run.path(f"engines/{name}.onnx"))
         say("training the encoder towers")
         towers = run.path("models/encoders")
@@ -105,7 +111,13 @@ def _draw(run: Run, name: str, part: _Part, seed: int) -> None:
     from m4i_fast.runs import stage
 
     folder = run.path(f"data/{name}")
-    settings = {"world": part.world, "start": part.start, "count": part.count, "seed": seed, "size": SIZE}
+    settings: dict[str, Any] = {
+        "world": part.world,
+        "start": part.start,
+        "count": part.count,
+        "seed": seed,
+        "size": SIZE,
+    }
     stage(
         run,
         f"draw-{name}",

@@ -131,6 +131,8 @@ def _labels_of(records: Sequence[Record], membership: Membership, where: Path) -
 
 def _blind(run: Run, records: Sequence[Record], labels: Membership, seed: int) -> list[MembershipScores]:
     """Baselines that never ask the target: words of the references, the pictures, and both."""
+    import numpy as np
+
     from m4i_fast.data.images import decode
     from m4i_fast.tables import read_embeddings
     from m4i_fast.text.words import words
@@ -140,10 +142,8 @@ def _blind(run: Run, records: Sequence[Record], labels: Membership, seed: int) -
     groups = [record.group for record in records]
     references = [record.references for record in records]
     if run.path("embeddings/image.parquet").exists():
-        features = read_embeddings(run.path("embeddings/image.parquet"))[0].values
+        features = read_embeddings(run.path("embeddings/image.parquet"))[0].values.astype(np.float64)
     else:
-        import numpy as np
-
         pixels, errors = decode([record.image for record in records], 64, threads=2)
         features = image_statistics(pixels)
         features[np.array([error is not None for error in errors])] = np.nan

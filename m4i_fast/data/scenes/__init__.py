@@ -1,4 +1,4 @@
-"""The built-in generated data: drawn scenes with five captions each, so that the tool can show itself without a download.
+"""The built-in generated data: drawn scenes with five captions each, to show the tool without a download.
 
 A scene has a background and one to four groups of like objects with colour, size, pattern, number, place and relation
 (``layout``), drawn by arrays (``sprites``, ``backgrounds``) and told in five ways (``grammar``, ``lexicon``). Scene i
@@ -27,7 +27,7 @@ from m4i_fast.runs import TEMPORARY, write_json
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["SMALLEST", "LARGEST", "WORLDS", "Scenes", "draw_scenes", "write_scenes"]
+__all__ = ["LARGEST", "SMALLEST", "WORLDS", "Scenes", "draw_scenes", "write_scenes"]
 
 SMALLEST, LARGEST = 16, 512  # pixels a side
 
@@ -102,7 +102,8 @@ def write_scenes(
         raise ConfigError(
             f"'{prefix}' cannot begin a file name", where="prefix", cure="Use letters, digits, '-' and '_' alone."
         )
-    images, annotations = [], []
+    images: list[dict[str, object]] = []
+    annotations: list[dict[str, object]] = []
     target = folder / "captions.json"
     try:
         (folder / "images").mkdir(parents=True, exist_ok=True)

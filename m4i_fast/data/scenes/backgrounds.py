@@ -49,11 +49,13 @@ class _Canvas:
 
     def shade(self, colour: RGB, spread: float = 8) -> Array:
         """The colour, off by a random bit in brightness and hue."""
-        return np.array(colour) + self.rng.normal(0, spread) * 0.7 + self.rng.normal(0, spread * 0.5, 3)
+        shaded: Array = np.array(colour) + self.rng.normal(0, spread) * 0.7 + self.rng.normal(0, spread * 0.5, 3)
+        return shaded
 
     def ground(self, colour: RGB) -> Array:
         """A ground colour in the scene's light."""
-        return self.shade(colour) * np.array(_TINTS[self.light])
+        lit: Array = self.shade(colour) * np.array(_TINTS[self.light])
+        return lit
 
     def cover(self, mask: Array, colour: Array) -> None:
         """Lay a colour over the picture where ``mask`` [S, S] says so, 0..1."""
@@ -114,7 +116,7 @@ def _meadow(canvas: _Canvas) -> None:
     canvas.cover(front, canvas.ground((92, 172, 70)))
     blades = np.repeat(rng.normal(0, 9, (canvas.size // 3 + 1, canvas.size)), 3, axis=0)[: canvas.size]
     canvas.image += (front * blades)[..., None]
-    canvas.specks(rng.integers(0, 14), (250, 240, 150), top=horizon + 0.2)
+    canvas.specks(int(rng.integers(0, 14)), (250, 240, 150), top=horizon + 0.2)
 
 
 def _sky(canvas: _Canvas) -> None:

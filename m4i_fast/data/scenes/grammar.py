@@ -166,13 +166,13 @@ def describe(dice: Dice, plan: Plan) -> tuple[str, ...]:
     while len(captions) < CAPTIONS:
         tries += 1
         speaker = _Speaker(dice, plan, terse=tries > 2 * CAPTIONS)
-        caption = speaker.say(_template(dice, plan, speaker))
+        caption = speaker.say(_template(dice, plan))
         if caption not in captions and caption.count(" ") < LONGEST:
             captions.append(caption)
     return tuple(captions)
 
 
-def _template(dice: Dice, plan: Plan, speaker: _Speaker) -> Template:
+def _template(dice: Dice, plan: Plan) -> Template:
     own = dice.chance(_OWN_SHARE[plan.world])
     roll = dice.roll()
     count = len(plan.groups)
@@ -335,7 +335,7 @@ def _noun(dice: Dice, group: Group) -> str:
 
 
 def _counted(count: str, words: Sequence[str]) -> str:
-    """Count word and noun phrase, with ``an`` where a vowel follows; no word of the lexicon sounds unlike its letter."""
+    """Count word and noun phrase, with ``an`` where a vowel follows: in this lexicon the letter tells the sound."""
     if count == "a" and words[0][0] in "aeiou":
         count = "an"
     return f"{count} {' '.join(words)}"

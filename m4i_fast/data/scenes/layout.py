@@ -115,7 +115,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A scene before it is drawn. ``relation``: of group 0 to group 1, or None; ``order``: groups from back to front."""
+    """A scene before it is drawn. ``relation``: of group 0 to 1, or None; ``order``: groups from back to front."""
 
     world: str
     background: str

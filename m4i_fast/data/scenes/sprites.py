@@ -255,7 +255,8 @@ def sprite(shape: str, pixels: int) -> Sprite:
     fixed = np.array([ink[1] for ink in _INKS.values()], np.float32)
     # light falls from the upper left
     ramp = np.linspace(0, 1, side // 4, dtype=np.float32)
-    light = (1.1 - 0.24 * (0.35 * ramp[None, :] + 0.65 * ramp[:, None]))[..., None]
+    slope = 0.35 * ramp[None, :] + 0.65 * ramp[:, None]
+    light = (1.1 - 0.24 * slope)[..., None].astype(np.float32)
     cover = _shrink((codes > 0).astype(np.float32)[..., None])
     shadow = np.zeros_like(cover)
     shift = pad
@@ -342,4 +343,5 @@ def _two_tones(colour: str) -> tuple[Float, Float]:
 def _shrink(values: Float) -> Float:
     """Mean over blocks of 4 x 4: [4H, 4W, C] -> [H, W, C]."""
     side = values.shape[0] // 4
-    return values.reshape(side, 4, side, 4, -1).mean(axis=(1, 3), dtype=np.float32)
+    means: Float = values.reshape(side, 4, side, 4, -1).mean(axis=(1, 3), dtype=np.float32)
+    return means
