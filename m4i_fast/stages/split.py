@@ -76,6 +76,7 @@ def _split(
                 run.path(name).unlink(missing_ok=True)
     write_split(run.path(folder), split, records)
     written = [str(Path(folder) / "split.json"), *(name for names in files.values() for name in names)]
+    written += [str(Path(folder) / "ids" / f"{role}.txt") for role in split.roles]
     outputs += [name for name in written if run.path(name).exists()]
     roles = {role: len(ids) for role, ids in split.roles.items()}
     return {"kind": split.kind, **roles, **split.counts}

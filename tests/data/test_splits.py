@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from m4i_fast.data.labels import read_ids
 from m4i_fast.data.splits import (
     Split,
     ids_by_column,
@@ -275,6 +276,7 @@ def test_files(tmp_path: Path) -> None:
     write_split(tmp_path, split, records(20))
     assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()) == [
         "encoder/records.parquet",
+        *(f"ids/{role}.txt" for role in sorted(ROLES)),
         "shadow/membership.parquet",
         "shadow/records.parquet",
         "split.json",
@@ -287,13 +289,17 @@ def test_files(tmp_path: Path) -> None:
     assert {id_ for id_, member in zip(labels.ids, labels.is_member, strict=True) if member} == set(
         split.roles["target_member"]
     )
+    assert read_ids(tmp_path / "ids/target_member.txt") == split.roles["target_member"]
     assert read_split(tmp_path) == read_split(tmp_path / "split.json") == split
     assert json.loads((tmp_path / "split.json").read_text())["seed"] == 4
 
 
 def test_sides_without_records_are_not_written(tmp_path: Path) -> None:
     write_split(tmp_path, split_iid(records(3), {"target_member": 1, "target_nonmember": 1}, seed=0), records(3))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["split.json", "target"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ids", "split.json", "target"]
+    assert sorted(path.stem for path in (tmp_path / "ids").iterdir()) == ["target_member", "target_nonmember"]
+    write_split(tmp_path, split_iid(records(3), {"encoder": 1}, seed=0), records(3))
+    assert [path.stem for path in (tmp_path / "ids").iterdir()] == ["encoder"]  # no list of the split before
 
 
 GOOD = {"schema": 1, "kind": "iid", "seed": 0, "counts": {}, "roles": {"encoder": ["a"]}}

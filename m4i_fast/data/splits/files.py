@@ -19,10 +19,11 @@ def write_split(folder: Path, split: Split, records: Sequence[Record]) -> None:
     """Write ``split.json`` and a folder a side, each file whole or not at all.
 
     ``target/``, ``shadow/`` and ``encoder/`` hold ``records.parquet``, sorted by id; ``target`` and ``shadow`` also
-    ``membership.parquet``, so that the target's labels stand in a file that only evaluation opens. ``split.json`` names
-    every role and thus holds the labels as well: it is for training, not for the attack.
+    ``membership.parquet``, so that the target's labels stand in a file that only evaluation opens. ``split.json`` and
+    the id lists ``ids/<role>.txt`` name every role and thus hold the labels as well: they are for training and for
+    further splits, not for the attack.
     """
-    from m4i_fast.runs import write_json
+    from m4i_fast.runs import atomic_path, write_json
     from m4i_fast.tables import write_membership, write_records
 
     by_id = {record.id: record for record in records}
@@ -32,6 +33,12 @@ def write_split(folder: Path, split: Split, records: Sequence[Record]) -> None:
             write_records(folder / side / "records.parquet", [by_id[id_] for id_ in ids])
             if side != "encoder":
                 write_membership(folder / side / "membership.parquet", split.membership(side))
+    for role in ROLES:
+        path = folder / "ids" / f"{role}.txt"
+        path.unlink(missing_ok=True)  # an earlier split's list must not be taken for one of this
+        if role in split.roles:
+            with atomic_path(path) as temporary:
+                temporary.write_text("".join(f"{id_}\n" for id_ in split.roles[role]), encoding="utf-8")
     write_json(
         folder / "split.json",
         {
