@@ -39,6 +39,7 @@ def table(
     """A table on standard output; numbers to the right; ``wrap``: long cells may be broken into lines."""
     from rich import box
     from rich.console import Console
+    from rich.measure import Measurement
     from rich.table import Table
     from rich.text import Text
 
@@ -48,7 +49,10 @@ def table(
         drawn.add_column(name, justify="right" if numeric else "left", overflow="fold", no_wrap=not wrap)
     for row in rows:
         drawn.add_row(*(Text(plain(f"{cell:,}" if isinstance(cell, int) else cell)) for cell in row))
-    Console().print(drawn)
+    console = Console()
+    if not wrap:  # a figure that is cut off is worse than a line that the terminal breaks
+        console.width = max(console.width, Measurement.get(console, console.options.update(width=1000), drawn).maximum)
+    console.print(drawn)
 
 
 def stage_line(name: str, *, kept: bool, wall_s: float) -> str:

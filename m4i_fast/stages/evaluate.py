@@ -72,6 +72,8 @@ def evaluate_stage(
 def _evaluate(
     run: Run, membership_file: Path, settings: EvaluateSettings, seed: int, about: dict[str, Any]
 ) -> dict[str, Any]:
+    from threadpoolctl import threadpool_limits
+
     from m4i_fast.data.labels import read_membership_file
     from m4i_fast.progress import progress
     from m4i_fast.report.curves import write_curves
@@ -84,7 +86,8 @@ def _evaluate(
     labels = _labels_of(records, read_membership_file(membership_file), membership_file)
     scores = read_scores(run.path("scores.parquet"))
     groups = [record.group for record in records]
-    with progress("evaluating", 4) as advance:
+    # One thread, as for the fits: the same sums everywhere, and no slower.
+    with progress("evaluating", 4) as advance, threadpool_limits(1):
         blind = _blind(run, records, labels, seed)
         advance(note="blind baselines")
         shared = _contamination(run, records, labels)
