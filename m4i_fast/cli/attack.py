@@ -56,7 +56,7 @@ def fit(
     if json:
         render.emit_json(done.facts | {"kept": done.kept, "wall_s": done.wall_s})
         return
-    rows = [(each["attack"], each["shadow_auc"], each["threshold"]) for each in done.facts["heads"]]
+    rows = [(each["attack"], each["shadow_auc"], f"{each['threshold']:.4g}") for each in done.facts["heads"]]
     render.table("", ("attack", "AUC on the shadow", "threshold"), rows)
     print(render.stage_line("attack fit", kept=done.kept, wall_s=done.wall_s))
 

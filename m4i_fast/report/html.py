@@ -185,6 +185,7 @@ def _environment() -> jinja2.Environment:
     environment.filters |= {
         "auc": wording.number,
         "percent": wording.percent,
+        "in_hundred": wording.in_hundred,
         "rate": wording.rate_label,
         "label": wording.label_of,
         "count_label": wording.count_label,

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["VerdictWords", "count_label", "label_of", "number", "percent", "rate_label", "share", "words_of"]
+__all__ = [
+    "VerdictWords",
+    "count_label",
+    "in_hundred",
+    "label_of",
+    "number",
+    "percent",
+    "rate_label",
+    "share",
+    "words_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +158,16 @@ def number(value: float, digits: int = 3) -> str:
 def percent(value: float) -> str:
     """A share as a percentage with one decimal."""
     return f"{number(100 * value, 1)}\u00a0%"
+
+
+def in_hundred(value: float) -> str:
+    """A chance as times in 100; certainty is said only where it is certain."""
+    nearest = round(100 * value)
+    if nearest == 100 and value < 1:
+        return "more than 99"
+    if nearest == 0 and value > 0:
+        return "less than 1"
+    return str(nearest)
 
 
 def rate_label(rate: str) -> str:
