@@ -5,9 +5,10 @@ Nothing heavy is imported here or at the top of a command's file: ``--help`` mus
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -62,17 +63,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; exit code 0, 1 (the machine or a model failed), 2 (the user can mend it), 130 (Ctrl-C)."""
     _print_utf8()
     try:
-        app(None if arguments is None else list(arguments), prog_name="m4i-fast")
+        try:
+            app(None if arguments is None else list(arguments), prog_name="m4i-fast")
+        finally:
+            sys.stdout.flush()  # a reader that has gone shows here at the latest, not when Python ends
     except M4IError as error:
         _complain(error)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("interrupted; what was finished is kept, and the same command goes on from there", file=sys.stderr)
-        sys.exit(130)
     except BrokenPipeError:
-        # The reader of our output has gone (| head): not an error of ours.
-        sys.stderr.close()
-        sys.exit(0)
+        _reader_gone()
+    except SystemExit as end:
+        # Typer ends the process itself for these two, without a word that would help.
+        if end.code == 130:
+            print("interrupted; what was finished is kept, and the same command goes on from there", file=sys.stderr)
+        elif isinstance(end.__context__, BrokenPipeError):
+            _reader_gone()
+        raise
+
+
+def _reader_gone() -> NoReturn:
+    """End in silence: that nobody reads on (``| head``) is no error of ours."""
+    # What Python would flush at its end goes nowhere.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(0)
 
 
 def _complain(error: M4IError) -> None:

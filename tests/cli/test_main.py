@@ -1,7 +1,10 @@
 """The command line as a whole: what it imports, how it fails, what it promises in its help."""
 
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -88,15 +91,43 @@ def test_an_error_says_what_where_and_the_cure(
     assert capsys.readouterr().err == "error: a.json: the file is \\x1b[31mempty.\n       Give another.\n"
 
 
-@pytest.mark.parametrize(("raised", "code"), [(RunFailed("it broke"), 1), (KeyboardInterrupt(), 130)])
-def test_exit_codes(monkeypatch: pytest.MonkeyPatch, raised: BaseException, code: int) -> None:
+def test_a_failure_of_the_machine_ends_with_1(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: object, **__: object) -> None:
-        raise raised
+        raise RunFailed("it broke")
 
     monkeypatch.setattr(cli, "app", fail)
     with pytest.raises(SystemExit) as end:
         cli.main([])
-    assert end.value.code == code
+    assert end.value.code == 1
+
+
+def test_ctrl_c_says_that_nothing_is_lost(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "m4i_fast", "demo", "--out", str(tmp_path / "demo")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "demo/data/overfitted_member/images").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "what was finished is kept" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["data", "inspect", "DATA", "--json"]], ids=" ".join)
+def test_a_reader_that_has_gone_is_no_error(arguments: list[str], tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"id": "1", "image": "1.png", "caption": "a cat"}\n')
+    command = [
+        sys.executable,
+        "-m",
+        "m4i_fast",
+        *(each.replace("DATA", str(tmp_path / "a.jsonl")) for each in arguments),
+    ]
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_an_unknown_option_is_the_users_mistake(capsys: pytest.CaptureFixture[str]) -> None:
