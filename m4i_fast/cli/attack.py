@@ -65,12 +65,11 @@ def fit(
 def score(
     run: options.RunFolder,
     heads: Annotated[Path, typer.Option(help="Folder of heads, made by 'm4i-fast attack fit'.")],
-    z: Annotated[Z, typer.Option(help="As at the fit.")] = Z.signed,
     again: options.Again = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Score every record of the target's RUN with the heads. No label is read.
+    """Score every record of the target's RUN with the heads. No label is read; z is signed or absolute as at the fit.
 
     Writes scores.parquet; larger is more member-like.
     """
@@ -81,7 +80,7 @@ def score(
 
     hush(quiet or json)
     with open_run(run, create=False) as opened:
-        done = score_stage(opened, heads, z=z.value, again=again)
+        done = score_stage(opened, heads, again=again)
     if json:
         render.emit_json(done.facts | {"kept": done.kept, "wall_s": done.wall_s})
         return

@@ -21,11 +21,14 @@ def inspect(
     format: options.Format = "auto",  # noqa: A002 - the option's name
     near_duplicates: Annotated[bool, typer.Option(help="Also decode all images and count near-duplicates.")] = False,
     json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Show what the tool reads in DATA: format, records, captions, what cannot be read and why."""
     from m4i_fast.cli import render
     from m4i_fast.data.inspection import inspect as look
+    from m4i_fast.progress import hush
 
+    hush(quiet or json)
     found = look(data, images=images, format=format, near_duplicates=near_duplicates).to_dict()
     if json:
         render.emit_json(found)
@@ -34,10 +37,10 @@ def inspect(
     for key, value in found.items():
         if isinstance(value, dict) and value:
             render.facts(key, value)
-        elif isinstance(value, list) and value:
-            print(f"{key}:")
-            for each in value:
-                print(f"  {render.plain(each)}")
+    for record in found["first"]:
+        print(render.plain(f"{record['id']}: {record['image']}" + (f" ({record['error']})" if record["error"] else "")))
+        for caption in record["references"]:
+            print(f"    {render.plain(caption)}")
 
 
 @app.command("split")
@@ -54,6 +57,7 @@ def split(
     keep_near_duplicates: Annotated[bool, typer.Option(help="Do not remove near-duplicate images.")] = False,
     seed: options.Seed = 0,
     json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Draw disjoint i.i.d. sets from DATA, near-duplicate images removed and counted.
 
@@ -61,9 +65,11 @@ def split(
     'train', 'query' and 'evaluate'.
     """
     from m4i_fast.cli import render
+    from m4i_fast.progress import hush
     from m4i_fast.stages.settings import DataSettings, SplitSettings
     from m4i_fast.stages.split import split_stage_alone
 
+    hush(quiet or json)
     facts = split_stage_alone(
         out,
         DataSettings(path=str(data), images=str(images) if images else None, format=format),

@@ -21,10 +21,19 @@ class Reduce(StrEnum):
 
 def overlap(
     run: options.RunFolder,
-    recipe: Annotated[str, typer.Option(help="Definition of ROUGE and BLEU: coco or rouge-score.")] = "coco",
+    recipe: Annotated[
+        str,
+        typer.Option(
+            help="Definition of ROUGE and BLEU: coco or rouge-score; coco/mean, coco/coco-space and the like also work."
+        ),
+    ] = "coco",
     reduce: Annotated[
-        Reduce, typer.Option(help="Over references: max, or mean as in the published code.")
-    ] = Reduce.max,
+        Reduce | None,
+        typer.Option(
+            help="Over references: max, or mean as in the published code. [default: what RECIPE says, else max]",
+            show_default=False,
+        ),
+    ] = None,
     again: options.Again = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -41,7 +50,9 @@ def overlap(
 
     hush(quiet or json)
     with open_run(run, create=False) as opened:
-        done = overlap_stage(opened, OverlapSettings(recipe=recipe, reduce=reduce.value), again=again)
+        done = overlap_stage(
+            opened, OverlapSettings(recipe=recipe, reduce=reduce.value if reduce else None), again=again
+        )
     if json:
         render.emit_json(done.facts | {"kept": done.kept, "wall_s": done.wall_s})
         return

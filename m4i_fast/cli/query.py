@@ -31,6 +31,7 @@ def query(
     Stopped or killed, the same command goes on at the first part that is missing.
     """
     from m4i_fast.cli import render
+    from m4i_fast.engines import open_captioner
     from m4i_fast.progress import hush
     from m4i_fast.runs import open_run
     from m4i_fast.stages.query import query_stage
@@ -38,8 +39,11 @@ def query(
     from m4i_fast.stages.settings import DataSettings, QuerySettings
 
     hush(quiet or json)
-    # Read first: a misspelt DATA leaves no folder behind.
+    # Looked at first: a misspelt DATA or ENGINE leaves no folder behind.
     records = load_records(DataSettings(path=str(data), images=str(images) if images else None, format=format))
+    if not out.exists():
+        with open_captioner(engine, provider=provider.value, threads=threads):
+            pass
     with open_run(out) as run:
         keep_records(run, records, again=again)
         done = query_stage(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 __all__ = ["emit_json", "facts", "interval", "plain", "stage_line", "table"]
@@ -29,8 +29,18 @@ def interval(estimate: Mapping[str, float] | None) -> str:
 
 
 def facts(title: str, pairs: Mapping[str, Any]) -> None:
-    """A two-column list."""
-    table(title, ("", ""), list(pairs.items()), header=False, wrap=True)
+    """A two-column list; what is nested comes with its path: ``image.max_difference``."""
+    table(title, ("", ""), list(_flat(pairs)), header=False, wrap=True)
+
+
+def _flat(pairs: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in pairs.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        elif isinstance(value, bool):
+            yield f"{prefix}{name}", "yes" if value else "no"
+        elif value is not None:
+            yield f"{prefix}{name}", value
 
 
 def table(
@@ -48,11 +58,17 @@ def table(
         numeric = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
         drawn.add_column(name, justify="right" if numeric else "left", overflow="fold", no_wrap=not wrap)
     for row in rows:
-        drawn.add_row(*(Text(plain(f"{cell:,}" if isinstance(cell, int) else cell)) for cell in row))
+        drawn.add_row(*(Text(_shown(cell)) for cell in row))
     console = Console()
     if not wrap:  # a figure that is cut off is worse than a line that the terminal breaks
         console.width = max(console.width, Measurement.get(console, console.options.update(width=1000), drawn).maximum)
     console.print(drawn)
+
+
+def _shown(cell: Any) -> str:
+    if isinstance(cell, float):
+        return f"{cell:.4g}"
+    return f"{cell:,}" if isinstance(cell, int) else plain(cell)
 
 
 def stage_line(name: str, *, kept: bool, wall_s: float) -> str:

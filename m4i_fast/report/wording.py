@@ -120,17 +120,14 @@ _COUNTS = {
     "records": "records in all",
     "members": "members of the target",
     "non_members": "non-members of the target",
-    "shadow_members": "members of the shadow",
-    "shadow_non_members": "non-members of the shadow",
-    "encoder": "records for the encoders",
-    "near_duplicate_pairs_across_sets": "near-duplicate pairs across sets",
-    "target_member": "members of the target",
-    "target_nonmember": "non-members of the target",
-    "shadow_member": "members of the shadow",
-    "shadow_nonmember": "non-members of the shadow",
     "unreadable": "could not be read",
     "without_reference": "without a known caption",
-    "near_duplicates_removed": "near-duplicates removed",
+    "near_duplicate_pairs_across_sets": "near-duplicate pairs across sets",
+    "split_target_member": "drawn as members of the target",
+    "split_target_nonmember": "drawn as non-members of the target",
+    "split_shadow_member": "drawn as members of the shadow",
+    "split_shadow_nonmember": "drawn as non-members of the shadow",
+    "split_encoder": "drawn for the encoders",
 }
 
 

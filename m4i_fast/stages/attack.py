@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,16 +49,19 @@ def fit_stage(
         )
 
 
-def score_stage(run: Run, heads: Path, *, z: str, again: bool = False) -> StageReport:
+def score_stage(run: Run, heads: Path, *, again: bool = False) -> StageReport:
     """Write ``scores.parquet``: a column a head, through the engine layer; no label is read.
+
+    z is made as the heads want it: their recipe says how.
 
     Raises:
         RunError: there is no head in the folder.
         AuditError: a head was fitted on other features than this run holds.
     """
-    files = sorted(heads.glob("*.onnx"))
+    files = _in_order(heads.glob("*.onnx"))
     if not files:
         raise RunError("no heads (*.onnx) in this folder", where=heads, cure="Run first: m4i-fast attack fit")
+    z = _z_of(files, heads)
     tables = keep_features(run, z=z)
     inputs = {f"features {need}": run.path(f"features/{need}.parquet") for need in tables}
     return stage(
@@ -68,6 +73,33 @@ def score_stage(run: Run, heads: Path, *, z: str, again: bool = False) -> StageR
         work=lambda: _score(run, files, tables),
         again=again,
     )
+
+
+def _in_order(files: Iterable[Path]) -> list[Path]:
+    """Heads in the order of ``ATTACKS``, others after them by name: so they stand in every table."""
+    from m4i_fast.attacks.fitting import ATTACKS
+
+    order = list(ATTACKS)
+    return sorted(files, key=lambda file: (order.index(file.stem) if file.stem in ATTACKS else len(order), file.stem))
+
+
+def _z_of(files: Sequence[Path], heads: Path) -> str:
+    """How the heads subtract: ``signed`` or ``abs``; ``signed`` where none of them looks at z."""
+    from m4i_fast.engines import open_head
+
+    found = {}
+    for file in files:
+        with open_head(str(file), threads=1) as head:
+            mode = re.search(r"(?:^|\+)z\|mode:(\w+)\|", head.metadata.recipe or "")
+        if mode:
+            found[mode[1]] = file.stem
+    if len(found) > 1:
+        raise AuditError(
+            f"'{found['signed']}' was fitted on signed z, '{found['abs']}' on absolute z",
+            where=heads,
+            cure="Keep heads of one fit in a folder: m4i-fast attack fit ... --again",
+        )
+    return next(iter(found), "signed")
 
 
 def _chosen(asked: tuple[str, ...], has: tuple[str, ...], shadow: Run) -> list[str]:

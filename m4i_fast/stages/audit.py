@@ -68,7 +68,7 @@ def run_audit(settings: AuditSettings) -> dict[str, Any]:
         encoders = _encoders(run, settings, sides)
         _ask(run, settings, sides["target"], _engine(run, settings, "target", sides), encoders)
         heads = Path(settings.attack.heads) if settings.attack.heads else _fit(run, settings, sides, encoders)
-        _said(score_stage(run, heads, z=settings.attack.z))
+        _said(score_stage(run, heads))
         membership = sides["target"].membership
         assert membership is not None  # _check has seen to it
         _said(

@@ -12,12 +12,14 @@ __all__ = ["overlap_stage"]
 
 def overlap_stage(run: Run, settings: OverlapSettings, *, again: bool = False) -> StageReport:
     """Write ``overlap.parquet``: a row a record; NaN where a record has no caption or no reference."""
+    from m4i_fast.text.recipes import recipe_named
+
     records = run.need("records.parquet", made_by=f"m4i-fast query DATA --engine ENGINE --out {run.root}")
     generations = run.need("generations", made_by=f"m4i-fast query DATA --engine ENGINE --out {run.root}")
     return stage(
         run,
         "overlap",
-        settings={"recipe": settings.recipe, "reduce": settings.reduce},
+        settings={"recipe": recipe_named(settings.recipe, reduce=settings.reduce).signature},
         inputs={"records": records, "generations": generations},
         outputs=["overlap.parquet"],
         work=lambda: _score(run, settings),

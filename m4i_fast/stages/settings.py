@@ -77,10 +77,10 @@ class QuerySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 
 class OverlapSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Which ROUGE and BLEU."""
+    """Which ROUGE and BLEU; ``reduce``: the recipe's own way (max) where not given."""
 
     recipe: str = "coco"
-    reduce: Literal["max", "mean"] = "max"
+    reduce: Literal["max", "mean"] | None = None
 
 
 class AttackSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
