@@ -205,15 +205,9 @@ def _counts(run: Run, records: Sequence[Record], labels: Membership, shared: Con
 def _unread(run: Run, records: Sequence[Record]) -> dict[str, str]:
     from m4i_fast.stages.join import generations_of
 
-    unread = {record.id: record.error for record in records if record.error is not None}
-    if run.path("generations").exists():
-        generations = generations_of(run, records)
-        unread |= {
-            identity: error
-            for identity, error in zip(generations.ids, generations.errors, strict=True)
-            if error is not None
-        }
-    return unread
+    asked = generations_of(run, records).errors if run.path("generations").exists() else [None] * len(records)
+    reasons = [(record.id, record.error or error) for record, error in zip(records, asked, strict=True)]
+    return {identity: reason for identity, reason in reasons if reason}
 
 
 def _recipes(run: Run) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from m4i_fast.errors import DataError
 from m4i_fast.runs import Run, StageReport, stage
 from m4i_fast.stages.settings import QuerySettings
 
@@ -17,6 +18,7 @@ def query_stage(run: Run, engine: str, settings: QuerySettings, *, again: bool =
     Raises:
         EngineError: the engine cannot be used as asked.
         RunError: the run holds answers of another engine or other records.
+        DataError: not one image can be read: a wrong folder, not some broken files.
     """
     from m4i_fast.engines import open_captioner
 
@@ -38,15 +40,23 @@ def query_stage(run: Run, engine: str, settings: QuerySettings, *, again: bool =
 
 def _query(run: Run, engine: str, settings: QuerySettings, again: bool) -> dict[str, Any]:
     from m4i_fast.query import query
+    from m4i_fast.stages.join import generations_of
     from m4i_fast.tables import read_records
 
+    records = read_records(run.path("records.parquet"))
     report = query(
         run,
-        read_records(run.path("records.parquet")),
+        records,
         engine,
         batch=settings.batch,
         provider=settings.provider,
         threads=settings.threads,
         again=again,
     )
+    if report.errors == report.rows:
+        raise DataError(
+            f"not one of {report.rows} images can be read; the first: {generations_of(run, records).errors[0]}",
+            where=records[0].image,
+            cure="Check the paths in DATA, or give the folder of the images with --images.",
+        )
     return report.facts()
