@@ -129,7 +129,15 @@ def _labels_of(records: Sequence[Record], membership: Membership, where: Path) -
             cure="Give a label for every record of the run, with the same ids.",
         )
     rows = np.fromiter((index[record.id] for record in records), np.int64, len(records))
-    return Membership(tuple(record.id for record in records), membership.is_member[rows])
+    is_member = membership.is_member[rows]
+    members = int(is_member.sum())
+    if members in {0, len(records)}:
+        raise AuditError(
+            f"one class only: {members} members and {len(records) - members} non-members",
+            where=where,
+            cure="Put records of both kinds into the run: whether they can be told apart is the question.",
+        )
+    return Membership(tuple(record.id for record in records), is_member)
 
 
 def _blind(run: Run, records: Sequence[Record], labels: Membership, seed: int) -> list[MembershipScores]:
