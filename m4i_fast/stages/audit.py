@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +64,9 @@ def run_audit(settings: AuditSettings) -> dict[str, Any]:
     plain = _plain(settings)
     with open_run(Path(settings.out)) as run:
         write_toml(run.path("settings.toml"), plain)
-        write_json(run.path("command.json"), {"command": f"m4i-fast audit {run.path('settings.toml')}"})
+        write_json(
+            run.path("command.json"), {"command": f"m4i-fast audit {_seen_from_here(run.path('settings.toml'))}"}
+        )
         sides, counts = _sides(run, settings)
         encoders = _encoders(run, settings, sides)
         _ask(run, settings, sides["target"], _engine(run, settings, "target", sides), encoders)
@@ -121,21 +124,13 @@ def _engine(run: Run, settings: AuditSettings, name: str, sides: Mapping[str, _S
     if side.engine is not None:
         return side.engine
     from m4i_fast.stages.export import export_stage
-    from m4i_fast.stages.train import train_captioner_alone
+    from m4i_fast.stages.train import train_captioner_alone, train_stage
 
     assert side.train is not None  # _check has seen to it
-    source = sides[name]
-    checkpoint = run.path(f"models/{name}")
-    train_captioner_alone(
-        source.data,
-        checkpoint,
-        _plain(side.train),
-        membership=source.membership,
-        where=f"{name}.train",
-        cache=run.path("models/features"),
-    )
+    source, values, cache = sides[name], _plain(side.train), run.path("models/features")
+    _said(train_stage(run, name, train_captioner_alone, source.data, values, membership=source.membership, cache=cache))
     engine = run.path(f"engines/{name}.onnx")
-    _said(export_stage(run, f"export-{name}", checkpoint, engine))
+    _said(export_stage(run, f"export-{name}", run.path(f"models/{name}"), engine))
     return str(engine)
 
 
@@ -147,7 +142,7 @@ def _encoders(run: Run, settings: AuditSettings, sides: Mapping[str, _Side]) -> 
     if wanted.folder is not None:
         return Path(wanted.folder)
     from m4i_fast.stages.export import export_stage
-    from m4i_fast.stages.train import train_encoders_alone
+    from m4i_fast.stages.train import train_encoders_alone, train_stage
 
     assert wanted.train is not None  # _check has seen to it
     if "encoder" not in sides:
@@ -156,16 +151,10 @@ def _encoders(run: Run, settings: AuditSettings, sides: Mapping[str, _Side]) -> 
             where="encoders.train",
             cure="Give split.encoder = COUNT, or [encoders.data].",
         )
-    checkpoint = run.path("models/encoders")
-    train_encoders_alone(
-        sides["encoder"].data,
-        checkpoint,
-        _plain(wanted.train),
-        where="encoders.train",
-        cache=run.path("models/features"),
-    )
+    values, cache = _plain(wanted.train), run.path("models/features")
+    _said(train_stage(run, "encoders", train_encoders_alone, sides["encoder"].data, values, cache=cache))
     folder = run.path("engines/encoders")
-    _said(export_stage(run, "export-encoders", checkpoint, folder))
+    _said(export_stage(run, "export-encoders", run.path("models/encoders"), folder))
     return folder
 
 
@@ -278,6 +267,12 @@ def _anchored(values: Mapping[str, Any], base: Path, *, lists: bool, table: str 
         else:
             anchored[key] = value
     return anchored
+
+
+def _seen_from_here(path: Path) -> str:
+    """The path as a shell wants it, short where it lies below the working folder: reports travel, homes do not."""
+    here = Path.cwd()
+    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
 
 def _plain(settings: Any) -> dict[str, Any]:

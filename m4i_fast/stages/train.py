@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from m4i_fast.config import convert
 from m4i_fast.errors import DataError
 from m4i_fast.extras import require
+from m4i_fast.runs import Run, StageReport, stage
 from m4i_fast.stages.records import load_records
 from m4i_fast.stages.settings import DataSettings
 from m4i_fast.train.settings import CaptionerSettings, TowerSettings
 from m4i_fast.types import Record
 
-__all__ = ["train_captioner_alone", "train_encoders_alone", "training_records"]
+__all__ = ["train_captioner_alone", "train_encoders_alone", "train_stage", "training_records"]
 
 
 def train_captioner_alone(
@@ -53,6 +54,42 @@ def train_encoders_alone(
 
     records = training_records(data, only=only, membership=membership)
     return _facts(train_encoders(records, out, settings, cache=cache))
+
+
+def train_stage(
+    run: Run,
+    name: str,
+    train: Callable[..., dict[str, Any]],
+    data: DataSettings,
+    values: Mapping[str, Any],
+    *,
+    membership: Path | None = None,
+    cache: Path | None = None,
+) -> StageReport:
+    """A training as a stage of an audit: ``models/<name>``, with its wall time and hashes in the run's stamps.
+
+    Args:
+        run: the audit's run.
+        name: of the side, ``target``, ``shadow`` or ``encoders``.
+        train: ``train_captioner_alone`` or ``train_encoders_alone``; it goes on at its last checkpoint by itself.
+        data: what to train on.
+        values: settings of the training.
+        membership: labels whose members are trained on; None: all of ``data``.
+        cache: folder of frozen features.
+    """
+    import msgspec
+
+    inputs = {role: path for role, path in {"data": Path(data.path), "membership": membership}.items() if path}
+    return stage(
+        run,
+        f"train-{name}",
+        settings={"data": msgspec.to_builtins(data), "train": dict(values)},
+        inputs={role: path for role, path in inputs.items() if path.is_file()},
+        outputs=[f"models/{name}/model.safetensors"],
+        work=lambda: train(
+            data, run.path(f"models/{name}"), values, membership=membership, where=f"{name}.train", cache=cache
+        ),
+    )
 
 
 def training_records(data: DataSettings, *, only: Path | None, membership: Path | None) -> list[Record]:

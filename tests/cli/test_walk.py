@@ -301,6 +301,9 @@ def test_a_killed_audit_goes_on_and_ends_with_the_same_scores(house: House, tmp_
         assert np.array_equal(one.values, two.values)
     results = [json.loads((each / "run/result.json").read_text()) for each in (whole, killed)]
     assert results[0]["attacks"] == results[1]["attacks"]
+    assert {"train-target", "train-shadow", "train-encoders", "export-target", "split", "query"} <= set(
+        results[0]["provenance"]["wall_s"]
+    )
     assert not list(killed.rglob(".m4i-tmp-*"))
 
 
