@@ -153,7 +153,7 @@ _OWN_PAIR: dict[str, tuple[Template, ...]] = {
         exhibit: {a} versus {b}{tail}
         close-up of {a} {rel} {b}
         featuring {a} alongside {b} {at}
-        {a} meets {b} {time}
+        {a} facing {b} {time}
     """),
 }
 _OWN_SHARE = {"plain": 0.06, "shifted": 0.45}

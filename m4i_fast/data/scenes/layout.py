@@ -142,7 +142,11 @@ def plan_scene(dice: Dice, world: str) -> Plan:
     colours = dice.sample(_COLOURS, _taste(world, len(_COLOURS), 10), count)
     relation = dice.weighted(_RELATIONS, _RELATION_SHARES) if count > 1 else None
     if relation == "inside":
-        shapes[1] = dice.pick([each for each in _CONTAINERS[world] if each not in shapes[:1] + shapes[2:]])
+        free = [each for each in _CONTAINERS[world] if each not in shapes[:1] + shapes[2:]]
+        if free:
+            shapes[1] = dice.pick(free)
+        else:  # every container stands in the scene already, as something else
+            relation = "near"
     looks = [
         _Look(
             shape,

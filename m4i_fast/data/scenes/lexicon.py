@@ -101,7 +101,7 @@ TEXTURES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "checked": (("checked", "checkered", "chequered"), ("with a check pattern", "in checks")),
     "zigzag": (("zigzag", "wavy"), ("with zigzag lines", "with waves on top")),
     "hatched": (("hatched", "crosshatched", "gridded"), ("with a grid of lines", "crossed by lines")),
-    "shaded": (("shaded", "two-tone", "fading"), ("that fades downwards", "with a soft gradient")),
+    "shaded": (("shaded", "two-tone", "fading"), ("fading downwards", "with a soft gradient")),
 }
 
 COUNTS: dict[int, tuple[str, ...]] = {
