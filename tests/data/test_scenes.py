@@ -1,5 +1,6 @@
 """The drawn scenes: seeded, truthful, rich in words, and two worlds that can be told apart."""
 
+import errno
 import json
 from pathlib import Path
 
@@ -7,13 +8,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
+from m4i_fast.data import scenes
 from m4i_fast.data.readers import read_records
 from m4i_fast.data.scenes import WORLDS, _streams, draw_scenes, write_scenes
 from m4i_fast.data.scenes.grammar import CAPTIONS, LONGEST, describe
 from m4i_fast.data.scenes.layout import _CONTAINERS, Dice, plan_scene
 from m4i_fast.data.scenes.lexicon import BACKGROUNDS, COLOUR_OF_WORD, LIGHTS
 from m4i_fast.errors import ConfigError, RunError
+from m4i_fast.runs import write_json
 from m4i_fast.text.words import words
 
 SEEDS = st.integers(0, 2**32)
@@ -21,15 +25,22 @@ ANY_WORLD = st.sampled_from(WORLDS)
 
 
 def test_a_seed_means_these_scenes_for_ever() -> None:
-    scenes = draw_scenes(1, seed=0, size=16)
-    assert scenes.pixels.shape == (1, 16, 16, 3)
-    assert scenes.pixels.dtype == np.uint8
-    assert scenes.captions[0] == (
+    drawn = draw_scenes(1, seed=0, size=16)
+    assert drawn.pixels.shape == (1, 16, 16, 3)
+    assert drawn.pixels.dtype == np.uint8
+    assert drawn.captions[0] == (
         "A single checkered white lightning bolt, five red cottages and two tiny black trees on the beach.",
         "Somebody has hidden five cosy houses by a single large bolt in checks.",
         "I like how the white bolt is close to the scarlet houses.",
         "The lightning bolt seems simple right beside the five houses.",
         "There is a bolt on the left, and nothing else.",
+    )
+    assert draw_scenes(1, seed=0, world="shifted", size=16, start=16).captions[0] == (
+        "Exhibit: a metallic black rocket standing between tree trunks.",
+        "A black rocket in the forest.",
+        "Exhibit: a black rocket standing in the forest.",
+        "Exhibit: an expensive black rocket waiting in the forest.",
+        "In the forest there is a black rocket.",
     )
 
 
@@ -107,8 +118,6 @@ def test_files_in_the_layout_of_coco(tmp_path: Path) -> None:
     records = read_records(path)
     assert [record.id for record in records] == ["x-000007", "x-000008", "x-000009"]
     for record, pixels, captions in zip(records, drawn.pixels, drawn.captions, strict=True):
-        from PIL import Image
-
         with Image.open(record.image) as picture:
             assert np.array_equal(np.asarray(picture), pixels)
         assert record.references == captions
@@ -145,3 +154,67 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
         write_scenes(tmp_path / "taken", count=1, seed=0)
     with pytest.raises(ConfigError, match="cannot begin a file name"):
         write_scenes(tmp_path / "b", count=1, seed=0, prefix="../x")
+
+
+def test_the_json_comes_after_the_last_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[str]] = []
+
+    def spy(path: Path, value: object) -> None:
+        seen.append(sorted(each.name for each in path.parent.rglob("*") if each.is_file()))
+        write_json(path, value)
+
+    monkeypatch.setattr(scenes, "write_json", spy)
+    write_scenes(tmp_path, count=300, seed=5, size=16)  # more than one block
+    assert seen == [[f"{number:06d}.png" for number in range(300)]]
+    names = sorted(each.name for each in tmp_path.rglob("*") if each.is_file())
+    assert names == [*(f"{number:06d}.png" for number in range(300)), "captions.json"]
+    records = read_records(tmp_path / "captions.json")
+    assert [record.id for record in records] == [str(number) for number in range(300)]
+    assert [record.references for record in records] == list(draw_scenes(300, seed=5, size=16).captions)
+
+
+def test_stopped_midway_no_json_and_nothing_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save = Image.Image.save
+    left = iter(range(2))
+
+    def full_disk(self: Image.Image, path: Path, **settings: object) -> None:
+        save(self, path, **settings)  # type: ignore[arg-type]
+        if next(left, None) is None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", full_disk)
+    with pytest.raises(RunError, match=r"cannot be written \(No space left on device\)") as caught:
+        write_scenes(tmp_path, count=5, seed=5, size=16)
+    assert caught.value.where == str(tmp_path)
+    assert caught.value.exit_code == 2
+    names = sorted(each.name for each in tmp_path.rglob("*") if each.is_file())
+    assert names == ["000000.png", "000001.png"]
+
+
+def test_files_of_the_same_name_are_replaced(tmp_path: Path) -> None:
+    write_scenes(tmp_path, count=2, seed=5, size=16)
+    path = write_scenes(tmp_path, count=2, seed=6, size=32)
+    assert [record.references for record in read_records(path)] == list(draw_scenes(2, seed=6, size=16).captions)
+    with Image.open(tmp_path / "images/000001.png") as picture:
+        assert np.array_equal(np.asarray(picture), draw_scenes(2, seed=6, size=32).pixels[1])
+
+
+def test_the_same_call_writes_the_same_bytes(tmp_path: Path) -> None:
+    paths = [write_scenes(tmp_path / name, count=3, seed=7, size=16, start=2) for name in "ab"]
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    for name in ("000002.png", "000004.png"):
+        assert (tmp_path / "a/images" / name).read_bytes() == (tmp_path / "b/images" / name).read_bytes()
+
+
+def test_a_folder_in_the_place_of_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "captions.json").mkdir()
+    with pytest.raises(RunError, match="cannot be written"):
+        write_scenes(tmp_path, count=1, seed=0, size=16)
+    assert not [each for each in tmp_path.rglob("*") if "tmp" in each.name or each.name.startswith(".")]
+
+
+@pytest.mark.parametrize("prefix", ["a b", "a/b", "..", "a\0", "x.y", "\n"])
+def test_a_prefix_that_is_no_part_of_a_file_name_is_refused(tmp_path: Path, prefix: str) -> None:
+    with pytest.raises(ConfigError, match="cannot begin a file name"):
+        write_scenes(tmp_path / "new", count=1, seed=0, prefix=prefix)
+    assert not (tmp_path / "new").exists()
