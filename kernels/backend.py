@@ -1,7 +1,7 @@
-"""The choice of kernel: the C++ core, rapidfuzz where it was not built, or the slow truth.
+"""The choice of kernel: the C++ core for this processor, rapidfuzz where it was not built, or the slow truth.
 
-The environment variable ``M4I_FAST_KERNELS`` forces one of ``core``, ``rapidfuzz``, ``reference``. All three give the
-same integers; tests hold them to it.
+The environment variable ``M4I_FAST_KERNELS`` forces one of ``BACKENDS``. All give the same integers; tests hold them
+to it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from m4i_fast.kernels.tokens import TOKENISERS, Tokeniser
 
 __all__ = ["BACKENDS", "backend_name", "built_backends", "exponential", "overlap_statistics", "power"]
 
-BACKENDS: Final = ("core", "rapidfuzz", "reference")
+CORES: Final = ("avx512", "avx2", "baseline")
+"""Instruction sets that the C++ core is compiled for, the best first."""
+BACKENDS: Final = (*CORES, "rapidfuzz", "reference")
 VARIABLE: Final = "M4I_FAST_KERNELS"
 _REBUILD: Final = "Install a C++20 compiler and reinstall m4i-fast from source to build it."
 
@@ -34,28 +36,35 @@ T = TypeVar("T")
 
 
 def backend_name() -> str:
-    """The backend that is in use: ``core``, ``rapidfuzz`` or ``reference``.
+    """The backend that is in use, one of ``BACKENDS``.
 
     Raises:
-        ConfigError: ``M4I_FAST_KERNELS`` names none, or the core, which is not built.
+        ConfigError: ``M4I_FAST_KERNELS`` names none, or one that is not built or does not run here.
     """
     wanted = os.environ.get(VARIABLE, "").strip()
     if not wanted:
-        return "rapidfuzz" if _core() is None else "core"
+        return built_backends()[0]
     if wanted not in BACKENDS:
         raise ConfigError(
             f"'{wanted}' is not a kernel backend",
             where=VARIABLE,
             cure=f"Set it to one of {', '.join(BACKENDS)}, or unset it.",
         )
-    if wanted == "core" and _core() is None:
+    if wanted in CORES and _core() is None:
         raise ConfigError("the C++ core is not built here", where=VARIABLE, cure=f"{_REBUILD} Or unset the variable.")
+    if wanted not in built_backends():
+        raise ConfigError(
+            f"this processor does not run '{wanted}'",
+            where=VARIABLE,
+            cure=f"Set it to one of {', '.join(built_backends())}, or unset it.",
+        )
     return wanted
 
 
 def built_backends() -> tuple[str, ...]:
-    """The backends that work here: all of ``BACKENDS``, or all but ``core``."""
-    return BACKENDS if _core() is not None else BACKENDS[1:]
+    """The backends that work here, the fastest first."""
+    core = _core()
+    return (*(() if core is None else core.machines()), *BACKENDS[len(CORES) :])
 
 
 def overlap_statistics(
@@ -86,8 +95,8 @@ def overlap_statistics(
         )
     splitter = TOKENISERS[tokeniser]
     core = _core()
-    if name == "core" and core is not None:
-        return _core_statistics(core, rows, rows_of_references, splitter)
+    if name in CORES and core is not None:
+        return _core_statistics(core, name, rows, rows_of_references, splitter)
     check_texts(rows, rows_of_references)
     if name == "reference":
         return reference.overlap_statistics(rows, rows_of_references, splitter)
@@ -102,7 +111,7 @@ def power(values: Reals, exponent: float) -> Reals:
     numpy's pow may be a vector version with another last bit, and it takes ``** 0.5`` for a square root.
     """
     core = _core()
-    if core is not None and backend_name() == "core":
+    if core is not None and backend_name() in CORES:
         result: Reals = core.power(np.ascontiguousarray(values), exponent)
         return result
     return np.array([value**exponent for value in values.tolist()], dtype=np.float64)
@@ -111,7 +120,7 @@ def power(values: Reals, exponent: float) -> Reals:
 def exponential(values: Reals) -> Reals:
     """``exp(values)``, float64 [N], to the last bit as ``math.exp`` gives it; see ``power``."""
     core = _core()
-    if core is not None and backend_name() == "core":
+    if core is not None and backend_name() in CORES:
         result: Reals = core.exponential(np.ascontiguousarray(values))
         return result
     return np.array([math.exp(value) for value in values.tolist()], dtype=np.float64)
@@ -119,12 +128,13 @@ def exponential(values: Reals) -> Reals:
 
 def _core_statistics(
     core: ModuleType,
+    name: str,
     hypotheses: tuple[str, ...],
     references: tuple[Sequence[str], ...],
     tokeniser: Tokeniser,
 ) -> OverlapStatistics:
     try:
-        arrays = core.overlap_statistics(hypotheses, references, tokeniser.number, tokeniser.encode)
+        arrays = core.overlap_statistics(hypotheses, references, tokeniser.number, tokeniser.encode, name)
     except TypeError:
         check_texts(hypotheses, references)  # the core stops at the first bad text; this says which it is
         raise

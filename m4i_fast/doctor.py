@@ -248,15 +248,15 @@ def _torch() -> dict[str, str]:
 
 def _kernels() -> tuple[str, tuple[str, ...]]:
     try:
-        from m4i_fast.kernels.backend import backend_name
+        from m4i_fast.kernels.backend import CORES, backend_name
 
         name = backend_name()
     except Exception as error:
         return f"no: {error}", (f"The overlap kernels do not start: {error}",)
-    if name == "core":
-        return "core (C++)", ()
     if os.environ.get("M4I_FAST_KERNELS", "").strip():
         return f"{name}, as M4I_FAST_KERNELS says", ()
+    if name in CORES:
+        return f"C++ core, {name}", ()
     cure = "Install a C++20 compiler, then run: pip install --force-reinstall --no-deps -c constraints.txt ."
     return f"{name}: slower, the same scores", (f"The C++ core was not built. {cure}",)
 

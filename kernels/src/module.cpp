@@ -15,119 +15,158 @@ namespace nb = nanobind;
 
 namespace {
 
-// The GIL is held while strings are copied and released while they are compared, this many bytes at a time.
-constexpr std::size_t kChunk = std::size_t{1} << 20;
-constexpr std::size_t kLongest = std::size_t{1} << 31;
+// The GIL is held while the texts of some records are looked up and released while they are compared; nothing is
+// copied: the strings are kept alive, and they cannot change.
+constexpr std::size_t kRecords = 64;
+constexpr std::size_t kBytes = std::size_t{1} << 15;
 
-// Texts of some records, copied, so that nothing Python owns is touched without the GIL.
 struct Batch {
-    struct Span {
-        std::size_t begin;
-        std::size_t end;
-        bool ready;
-    };
+    ~Batch() { clear(); }
 
     void clear() {
-        bytes.clear();
-        spans.clear();
-        counts.clear();
+        for (PyObject* const object : kept) Py_DECREF(object);
+        kept.clear();
+        texts.clear();
+        sizes.clear();
+        bytes = 0;
     }
 
-    void add(const char* data, std::size_t size, bool ready) {
-        if (size >= kLongest) throw std::length_error("a text is longer than 2 GiB");
-        const std::size_t begin = bytes.size();
-        bytes.insert(bytes.end(), data, data + size);
-        spans.push_back({begin, bytes.size(), ready});
-    }
-
-    std::vector<char> bytes;
-    std::vector<Span> spans;
-    std::vector<std::size_t> counts;  // texts a record, the hypothesis included
+    std::vector<PyObject*> kept;
+    std::vector<m4i::Text> texts;
+    std::vector<std::uint32_t> sizes;  // texts a record, the hypothesis included
+    std::size_t bytes = 0;
 };
 
 void gather_text(PyObject* text, const nb::callable& encode, Batch& batch) {
     if (!PyUnicode_Check(text)) throw nb::type_error("a text is not a string");
-    if (PyUnicode_IS_ASCII(text)) {
-        batch.add(static_cast<const char*>(PyUnicode_DATA(text)), static_cast<std::size_t>(PyUnicode_GET_LENGTH(text)),
-                  false);
+    if (PyUnicode_IS_COMPACT_ASCII(text)) {
+        Py_INCREF(text);
+        batch.kept.push_back(text);
+        const auto size = static_cast<std::size_t>(PyUnicode_GET_LENGTH(text));
+        batch.texts.push_back({static_cast<const char*>(PyUnicode_DATA(text)), size, false});
+        batch.bytes += size;
         return;
     }
-    const nb::bytes encoded = nb::cast<nb::bytes>(encode(nb::borrow<nb::object>(text)));
-    batch.add(encoded.c_str(), encoded.size(), true);
+    nb::object encoded = encode(nb::borrow<nb::object>(text));
+    if (!PyBytes_Check(encoded.ptr())) throw nb::type_error("a tokeniser gave no bytes");
+    const auto size = static_cast<std::size_t>(PyBytes_GET_SIZE(encoded.ptr()));
+    batch.texts.push_back({PyBytes_AS_STRING(encoded.ptr()), size, true});
+    batch.bytes += size;
+    batch.kept.push_back(encoded.release().ptr());
 }
 
-void gather_record(PyObject* hypothesis, PyObject* references, const nb::callable& encode, Batch& batch) {
-    const std::size_t before = batch.spans.size();
-    gather_text(hypothesis, encode, batch);
+// The references of a record as a list or tuple.
+nb::object row_of(PyObject* references) {
     if (PyUnicode_Check(references) || PyBytes_Check(references)) {
         throw nb::type_error("the references of a record are not a sequence of strings");
     }
-    const nb::object row = nb::steal(PySequence_Fast(references, "the references of a record are not a sequence"));
+    nb::object row = nb::steal(PySequence_Fast(references, "the references of a record are not a sequence"));
     if (!row.is_valid()) throw nb::python_error();
+    return row;
+}
+
+void gather_record(PyObject* hypothesis, const nb::object& row, const nb::callable& encode, Batch& batch) {
+    const std::size_t before = batch.texts.size();
+    gather_text(hypothesis, encode, batch);
     // The size is asked again each time: another thread may change a list while `encode` runs.
     for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(row.ptr()); ++i) {
         const nb::object text = nb::borrow<nb::object>(PySequence_Fast_GET_ITEM(row.ptr(), i));
         gather_text(text.ptr(), encode, batch);
     }
-    batch.counts.push_back(batch.spans.size() - before);
+    batch.sizes.push_back(static_cast<std::uint32_t>(batch.texts.size() - before));
 }
 
-void compare(Batch& batch, m4i::Comparer& comparer, std::vector<m4i::Text>& texts, m4i::Columns& columns) {
-    batch.bytes.insert(batch.bytes.end(), m4i::kPadding, '\0');
-    texts.clear();
-    for (const Batch::Span& span : batch.spans) {
-        texts.push_back({batch.bytes.data() + span.begin, batch.bytes.data() + span.end, span.ready});
+// Results grow with the records: how many references a generator gives is not known before.
+struct Results {
+    std::vector<std::int64_t> offsets{0};
+    std::vector<std::int32_t> hypothesis_length, hypothesis_length_lcs, closest_length;
+    std::vector<std::int32_t> lcs, reference_length, reference_length_lcs;
+    std::vector<m4i::Counts> best_matches, matches;
+
+    m4i::Columns grow(const std::vector<std::uint32_t>& sizes) {
+        const std::size_t record = offsets.size() - 1, pair = static_cast<std::size_t>(offsets.back());
+        for (const std::uint32_t size : sizes) offsets.push_back(offsets.back() + size - 1);
+        const std::size_t records = offsets.size() - 1, pairs = static_cast<std::size_t>(offsets.back());
+        hypothesis_length.resize(records);
+        hypothesis_length_lcs.resize(records);
+        closest_length.resize(records);
+        best_matches.resize(records);
+        lcs.resize(pairs);
+        reference_length.resize(pairs);
+        reference_length_lcs.resize(pairs);
+        matches.resize(pairs);
+        return m4i::Columns{hypothesis_length.data(), hypothesis_length_lcs.data(), best_matches.data(),
+                            closest_length.data(),    lcs.data(),                   matches.data(),
+                            reference_length.data(),  reference_length_lcs.data()}
+            .from(record, pair);
     }
-    const m4i::Text* at = texts.data();
-    for (const std::size_t count : batch.counts) {
-        comparer.compare(at, count, columns);
-        at += count;
-    }
-}
+};
+
+template <typename T>
+struct Element {
+    using type = T;
+};
+template <>
+struct Element<m4i::Counts> {  // a row of integers
+    using type = std::int32_t;
+};
 
 template <typename T>
 nb::object array_of(std::vector<T>&& values, std::initializer_list<std::size_t> shape) {
+    using Number = typename Element<T>::type;
     auto owned = std::make_unique<std::vector<T>>(std::move(values));
-    T* const data = owned->data();
+    auto* const data = reinterpret_cast<Number*>(owned->data());
     nb::capsule owner(owned.get(), [](void* p) noexcept { delete static_cast<std::vector<T>*>(p); });
     owned.release();
-    return nb::cast(nb::ndarray<nb::numpy, T>(data, shape, owner));
+    return nb::cast(nb::ndarray<nb::numpy, Number>(data, shape, owner));
 }
 
-nb::dict overlap_statistics(nb::tuple hypotheses, nb::tuple references, int tokeniser, nb::callable encode) {
+nb::dict overlap_statistics(nb::tuple hypotheses, nb::tuple references, int tokeniser, nb::callable encode,
+                            const char* name) {
     if (tokeniser < 0 || tokeniser > 3) throw nb::value_error("no tokeniser has this number");
     const std::size_t records = hypotheses.size();
     if (records != references.size()) throw nb::value_error("hypotheses and references differ in length");
+    const m4i::Machine* const machine = m4i::machine_named(name);
+    if (machine == nullptr) throw nb::value_error("no instruction set of this name runs here");
 
-    m4i::Columns columns;
-    m4i::Comparer comparer(static_cast<m4i::Tokeniser>(tokeniser));
+    Results results;
+    m4i::Comparer comparer(static_cast<m4i::Tokeniser>(tokeniser), *machine);
     Batch batch;
-    std::vector<m4i::Text> texts;
     for (std::size_t record = 0; record < records;) {
         batch.clear();
-        while (record < records && batch.bytes.size() < kChunk && batch.spans.size() < kChunk / 16) {
-            gather_record(hypotheses[record].ptr(), references[record].ptr(), encode, batch);
+        while (record < records && batch.bytes < kBytes && batch.sizes.size() < kRecords) {
+            gather_record(hypotheses[record].ptr(), row_of(references[record].ptr()), encode, batch);
             ++record;
         }
+        const m4i::Columns columns = results.grow(batch.sizes);
         {
             nb::gil_scoped_release released;
-            compare(batch, comparer, texts, columns);
+            comparer.compare(batch.texts.data(), batch.sizes.data(), batch.sizes.size(), columns);
         }
         if (PyErr_CheckSignals() != 0) throw nb::python_error();
     }
 
-    const std::size_t pairs = columns.lcs.size();
+    const std::size_t pairs = results.lcs.size();
     nb::dict arrays;
-    arrays["offsets"] = array_of(std::move(columns.offsets), {records + 1});
-    arrays["hypothesis_length"] = array_of(std::move(columns.hypothesis_length), {records});
-    arrays["hypothesis_length_lcs"] = array_of(std::move(columns.hypothesis_length_lcs), {records});
-    arrays["best_matches"] = array_of(std::move(columns.best_matches), {records, m4i::kOrders});
-    arrays["closest_length"] = array_of(std::move(columns.closest_length), {records});
-    arrays["lcs"] = array_of(std::move(columns.lcs), {pairs});
-    arrays["matches"] = array_of(std::move(columns.matches), {pairs, m4i::kOrders});
-    arrays["reference_length"] = array_of(std::move(columns.reference_length), {pairs});
-    arrays["reference_length_lcs"] = array_of(std::move(columns.reference_length_lcs), {pairs});
+    arrays["offsets"] = array_of(std::move(results.offsets), {records + 1});
+    arrays["hypothesis_length"] = array_of(std::move(results.hypothesis_length), {records});
+    arrays["hypothesis_length_lcs"] = array_of(std::move(results.hypothesis_length_lcs), {records});
+    arrays["best_matches"] = array_of(std::move(results.best_matches), {records, m4i::kOrders});
+    arrays["closest_length"] = array_of(std::move(results.closest_length), {records});
+    arrays["lcs"] = array_of(std::move(results.lcs), {pairs});
+    arrays["matches"] = array_of(std::move(results.matches), {pairs, m4i::kOrders});
+    arrays["reference_length"] = array_of(std::move(results.reference_length), {pairs});
+    arrays["reference_length_lcs"] = array_of(std::move(results.reference_length_lcs), {pairs});
     return arrays;
+}
+
+// Names of the instruction sets that run here, the best first.
+nb::tuple machines() {
+    nb::list names;
+    for (const char* const name : {"avx512", "avx2", "baseline"}) {
+        if (m4i::machine_named(name) != nullptr) names.append(name);
+    }
+    return nb::tuple(names);
 }
 
 using Reals = nb::ndarray<const double, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
@@ -150,7 +189,8 @@ nb::object exponential(Reals values) {
 NB_MODULE(_core, m) {
     m.doc() = "Overlap statistics of caption pairs; m4i_fast.kernels.backend is the door to it.";
     m.def("overlap_statistics", &overlap_statistics, nb::arg("hypotheses"), nb::arg("references"),
-          nb::arg("tokeniser"), nb::arg("encode"));
+          nb::arg("tokeniser"), nb::arg("encode"), nb::arg("machine"));
+    m.def("machines", &machines);
     m.def("power", &power, nb::arg("values"), nb::arg("exponent"));
     m.def("exponential", &exponential, nb::arg("values"));
 }

@@ -47,10 +47,10 @@ Matches NgramMatcher::match(const std::vector<std::int32_t>& reference) {
         Node& node = nodes_[static_cast<std::size_t>(number)];
         if (node.in_reference == node.in_hypothesis) return;
         ++node.in_reference;
-        ++matches[order];
+        ++matches.of[order];
         if (node.in_reference > node.in_best_reference) {
             node.in_best_reference = node.in_reference;
-            ++best_matches_[order];
+            ++best_matches_.of[order];
         }
     };
     for (std::size_t j = 0; j < reference.size(); ++j) {

@@ -4,16 +4,15 @@
 // positions and leaves as soon as nothing matches, so most walks end at the first step.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
+#include "machine.hpp"
+
 namespace m4i {
 
-inline constexpr int kOrders = 4;
-
-using Matches = std::array<std::int32_t, kOrders>;
+using Matches = Counts;
 
 class NgramMatcher {
 public:

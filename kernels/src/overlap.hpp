@@ -6,45 +6,59 @@
 #include <vector>
 
 #include "lcs.hpp"
+#include "machine.hpp"
 #include "ngrams.hpp"
 #include "tokens.hpp"
 
 namespace m4i {
 
-// One array a column; pairs in the order of the records, references within a record in their own order.
+// Where results go: one array a column; pairs in the order of the records, references within a record in their own.
 struct Columns {
     // A row a record.
-    std::vector<std::int64_t> offsets{0};  // the pairs of record i are offsets[i] .. offsets[i + 1]
-    std::vector<std::int32_t> hypothesis_length;
-    std::vector<std::int32_t> hypothesis_length_lcs;
-    std::vector<std::int32_t> best_matches;  // kOrders a record
-    std::vector<std::int32_t> closest_length;
+    std::int32_t* hypothesis_length;
+    std::int32_t* hypothesis_length_lcs;
+    Counts* best_matches;
+    std::int32_t* closest_length;
     // A row a pair.
-    std::vector<std::int32_t> lcs;
-    std::vector<std::int32_t> matches;  // kOrders a pair
-    std::vector<std::int32_t> reference_length;
-    std::vector<std::int32_t> reference_length_lcs;
+    std::int32_t* lcs;
+    Counts* matches;
+    std::int32_t* reference_length;
+    std::int32_t* reference_length_lcs;
+
+    Columns from(std::size_t record, std::size_t pair) const {
+        return {hypothesis_length + record, hypothesis_length_lcs + record, best_matches + record,
+                closest_length + record,    lcs + pair,                     matches + pair,
+                reference_length + pair,    reference_length_lcs + pair};
+    }
 };
 
+// One for each thread.
 class Comparer {
 public:
-    explicit Comparer(Tokeniser tokeniser) : tokeniser_(tokeniser) {}
+    Comparer(Tokeniser tokeniser, const Machine& machine)
+        : tokeniser_(tokeniser), machine_(machine), tokens_(tokeniser, machine), apart_(tokeniser, machine) {}
 
-    // Add one record: `texts` holds the hypothesis and then its references. The texts may be lower-cased in place.
-    void compare(const Text* texts, std::size_t count, Columns& columns);
+    // `texts`: each record's hypothesis and then its references; `sizes`: texts of each record, at least one.
+    // Records that fit the first-level cache together are best.
+    void compare(const Text* texts, const std::uint32_t* sizes, std::size_t records, Columns columns);
 
 private:
-    // What one stream of tokens needs; the second is used only where the two streams differ.
-    struct Side {
-        std::vector<Token> tokens;
-        Dictionary dictionary;
-        std::vector<std::int32_t> hypothesis;
-        std::vector<std::int32_t> reference;
-    };
+    void compare_short(Columns columns);
+    void compare_long(std::size_t first_text, std::size_t references, Columns columns);
+    void compare_apart(const Text* texts, std::size_t references, Columns columns);
 
     Tokeniser tokeniser_;
-    Side ngrams_;
-    Side spaces_;
+    const Machine& machine_;
+    TokenStream tokens_;
+    TokenStream apart_;
+    std::vector<Pair> pairs_;
+    std::vector<Used> used_;
+    std::vector<std::uint64_t> room_;
+
+    // Records with long texts.
+    Dictionary dictionary_;
+    std::vector<std::int32_t> hypothesis_;
+    std::vector<std::int32_t> reference_;
     NgramMatcher matcher_;
     LongestCommonSubsequence subsequence_;
 };

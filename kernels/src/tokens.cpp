@@ -1,26 +1,16 @@
 #include "tokens.hpp"
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <cstring>
+#include <stdexcept>
 
 namespace m4i {
 namespace {
 
-constexpr std::uint64_t kMixA = 0x9E3779B97F4A7C15ull;
-constexpr std::uint64_t kMixB = 0xD6E8FEB86659FD93ull;
+constexpr std::size_t kMostNumbered = std::size_t{1} << 15;  // an interner beyond this leaves the second-level cache
 
-// Lower-case letter or digit, or 0 for a byte that parts words.
-constexpr std::array<char, 256> kWordByte = [] {
-    std::array<char, 256> table{};
-    for (int c = '0'; c <= '9'; ++c) table[c] = static_cast<char>(c);
-    for (int c = 'a'; c <= 'z'; ++c) table[c] = static_cast<char>(c);
-    for (int c = 'A'; c <= 'Z'; ++c) table[c] = static_cast<char>(c - 'A' + 'a');
-    return table;
-}();
-
-char word_byte(char c) { return kWordByte[static_cast<unsigned char>(c)]; }
+std::size_t whole_blocks(std::size_t size) { return (size + kBlock - 1) / kBlock * kBlock; }
 
 // How many bytes of white space begin here, 0 for none: the characters at which Python's str.split() splits.
 std::size_t white_space(const char* at, const char* end) {
@@ -38,150 +28,149 @@ std::size_t white_space(const char* at, const char* end) {
     return 0;
 }
 
-std::uint64_t load(const char* at) {
-    std::uint64_t value;
-    std::memcpy(&value, at, sizeof value);
-    return value;
-}
-
-std::uint64_t load_head(const char* at, std::size_t length) {
-    if (length >= 8) return load(at);
-    if constexpr (std::endian::native == std::endian::little) {
-        return load(at) & ((std::uint64_t{1} << (8 * length)) - 1);
-    } else {
-        std::uint64_t value = 0;
-        std::memcpy(&value, at, length);
-        return value;
-    }
-}
-
-void append(std::vector<Token>& tokens, const char* begin, const char* end) {
-    const auto length = static_cast<std::size_t>(end - begin);
-    const std::uint64_t head = load_head(begin, length);
-    std::uint64_t hash = (head ^ (length * kMixB)) * kMixA;
-    if (length > 8) {
-        for (std::size_t at = 8; at + 8 < length; at += 8) hash = (std::rotl(hash, 29) ^ load(begin + at)) * kMixA;
-        hash = (std::rotl(hash, 29) ^ load(begin + length - 8)) * kMixA;
-    }
-    hash = (hash ^ (hash >> 32)) * kMixB;
-    tokens.push_back({begin, length, head, hash});
-}
-
-// Runs of letters and digits in lower case; with `apostrophes`, one apostrophe between two of them stays inside the word.
-void split_words(Text text, bool apostrophes, std::vector<Token>& tokens) {
-    char* at = text.begin;
-    while (true) {
-        while (at < text.end && !word_byte(*at)) ++at;
-        if (at == text.end) return;
-        char* const begin = at;
-        while (at < text.end) {
-            if (const char lowered = word_byte(*at)) {
-                *at++ = lowered;
-            } else if (apostrophes && *at == '\'' && at + 1 < text.end && word_byte(at[1])) {
-                ++at;
-            } else {
-                break;
-            }
-        }
-        append(tokens, begin, at);
-    }
-}
-
-void split_white_space(Text text, std::vector<Token>& tokens) {
-    const char* at = text.begin;
-    while (true) {
-        while (at < text.end) {
-            const std::size_t width = white_space(at, text.end);
-            if (width == 0) break;
-            at += width;
-        }
-        if (at == text.end) return;
-        const char* const begin = at;
-        while (at < text.end && white_space(at, text.end) == 0) ++at;
-        append(tokens, begin, at);
-    }
-}
-
-// As str.split(" "): n spaces give n + 1 tokens, some of them empty.
-void split_spaces(Text text, std::vector<Token>& tokens) {
-    const char* begin = text.begin;
-    while (true) {
-        const char* const space = std::find(begin, static_cast<const char*>(text.end), ' ');
-        append(tokens, begin, space);
-        if (space == text.end) return;
-        begin = space + 1;
-    }
-}
-
-bool equal(const Token& a, const Token& b) {
-    return a.head == b.head && a.length == b.length &&
-           (a.length <= 8 || std::memcmp(a.begin + 8, b.begin + 8, a.length - 8) == 0);
-}
-
 }  // namespace
 
-void tokenise(Text text, Tokeniser tokeniser, Stream stream, std::vector<Token>& tokens) {
-    tokens.clear();
-    switch (tokeniser) {
-        case Tokeniser::words:
-        case Tokeniser::rouge_score:
-            if (!text.ready) {
-                split_words(text, tokeniser == Tokeniser::words, tokens);
-            } else if (text.begin != text.end) {
-                split_spaces(text, tokens);
-            }
-            return;
-        case Tokeniser::whitespace:
-            split_white_space(text, tokens);
-            return;
-        case Tokeniser::coco_space:
-            if (stream == Stream::ngrams) {
-                split_white_space(text, tokens);
-            } else {
-                split_spaces(text, tokens);
-            }
-            return;
+void TokenStream::make_room(std::size_t bytes, std::size_t tokens) {
+    if (bytes >= std::size_t{1} << 32) throw std::length_error("texts that are compared together hold 4 GiB");
+    if (bytes_.size() < bytes) bytes_.resize(bytes);
+    if (starts_.size() < tokens) {
+        starts_.resize(tokens);
+        ends_.resize(tokens);
+        others_.resize(tokens);
+        keys_.resize(tokens);
     }
 }
 
-bool single_spaced(Text text, const std::vector<Token>& tokens) {
-    if (tokens.empty()) return false;
-    const char* expected = text.begin;
-    for (const Token& token : tokens) {
-        if (token.begin != expected) return false;
-        const char* const end = token.begin + token.length;
-        if (end == text.end) return true;
-        if (*end != ' ') return false;
-        expected = end + 1;
+void TokenStream::fill(const Text* texts, std::size_t count) {
+    if (interner_.size() > kMostNumbered) interner_.clear();
+    std::size_t bytes = kBlock, tokens = kBlock;
+    for (std::size_t i = 0; i < count; ++i) {
+        bytes += whole_blocks(texts[i].size);
+        tokens += texts[i].size / 2 + 1;
     }
-    return false;
+    make_room(bytes, tokens);
+    offsets_.assign(1, 0);
+    single_spaced_.assign(count, 0);
+
+    const Alphabet alphabet = tokeniser_ == Tokeniser::words         ? Alphabet::words
+                              : tokeniser_ == Tokeniser::rouge_score ? Alphabet::rouge_score
+                                                                     : Alphabet::whitespace;
+    std::size_t at = 0, known = 0;
+    bool nul = false;
+    for (std::size_t i = 0; i < count; ++i) {
+        const Text& text = texts[i];
+        std::uint32_t* const starts = starts_.data() + known;
+        std::uint32_t* const ends = ends_.data() + known;
+        std::size_t found;
+        if (text.ready) {
+            std::memcpy(bytes_.data() + at, text.data, text.size);
+            bool single = false;
+            found = split_utf8({bytes_.data() + at, text.size, true}, starts, ends, &single);
+            single_spaced_[i] = single;
+            for (std::size_t token = 0; token < found; ++token) {
+                starts[token] += static_cast<std::uint32_t>(at);
+                ends[token] += static_cast<std::uint32_t>(at);
+            }
+            nul |= std::memchr(text.data, '\0', text.size) != nullptr;
+        } else {
+            Spaces spaces;
+            found = machine_.scan(alphabet, text.data, text.size, bytes_.data() + at, static_cast<std::uint32_t>(at),
+                                  starts, ends, &spaces);
+            // One space between any two tokens, none outside, and no other white space.
+            single_spaced_[i] = found > 0 && spaces.any == found - 1 && spaces.plain == found - 1 &&
+                                starts[0] == at && ends[found - 1] == at + text.size;
+            nul |= spaces.nul != 0;
+        }
+        at += whole_blocks(text.size);
+        known += found;
+        offsets_.push_back(known);
+    }
+    const std::size_t listed =
+        machine_.pack(bytes_.data(), starts_.data(), ends_.data(), known, keys_.data(), others_.data());
+    number_others(0, known, listed, nul);
 }
 
-void Dictionary::fill(const std::vector<Token>& tokens, std::vector<std::int32_t>& ids) {
-    const std::size_t capacity = std::bit_ceil(std::max<std::size_t>(16, 2 * tokens.size()));
+void TokenStream::number_others(std::size_t begin, std::size_t end, std::size_t listed, bool nul) {
+    const auto number = [&](std::size_t token) {
+        const char* const first = bytes_.data() + starts_[token];
+        keys_[token] = interner_.number(first, ends_[token] - starts_[token]);
+    };
+    for (std::size_t i = 0; i < listed; ++i) number(others_[i]);
+    if (!nul) return;
+    for (std::size_t token = begin; token < end; ++token) {
+        if (std::memchr(bytes_.data() + starts_[token], '\0', ends_[token] - starts_[token]) != nullptr) number(token);
+    }
+}
+
+std::size_t TokenStream::split_utf8(const Text& text, std::uint32_t* starts, std::uint32_t* ends, bool* single) const {
+    const bool spaces_only = tokeniser_ == Tokeniser::words || tokeniser_ == Tokeniser::rouge_score;
+    const char* const end = text.data + text.size;
+    std::size_t found = 0, spaces = 0;
+    bool plain = true, inside = false;
+    for (const char* at = text.data; at < end;) {
+        const std::size_t width = spaces_only ? std::size_t{*at == ' '} : white_space(at, end);
+        if (width == 0) {
+            if (!inside) starts[found] = static_cast<std::uint32_t>(at - text.data);
+            inside = true;
+            ++at;
+            continue;
+        }
+        if (inside) ends[found++] = static_cast<std::uint32_t>(at - text.data);
+        inside = false;
+        plain &= *at == ' ';
+        ++spaces;
+        at += width;
+    }
+    if (inside) ends[found++] = static_cast<std::uint32_t>(text.size);
+    *single = found > 0 && plain && spaces == found - 1 && starts[0] == 0 && ends[found - 1] == text.size;
+    return found;
+}
+
+void TokenStream::fill_split_at_spaces(const Text* texts, std::size_t count) {
+    if (interner_.size() > kMostNumbered) interner_.clear();
+    offsets_.assign(1, 0);
+    single_spaced_.assign(count, 1);
+    keys_.clear();
+    for (std::size_t i = 0; i < count; ++i) {
+        const char* begin = texts[i].data;
+        const char* const end = begin + texts[i].size;
+        while (true) {
+            const char* const space = std::find(begin, end, ' ');
+            // All tokens are numbered: these streams are rare, and their keys are compared among themselves only.
+            keys_.push_back(interner_.number(begin, static_cast<std::size_t>(space - begin)));
+            if (space == end) break;
+            begin = space + 1;
+        }
+        offsets_.push_back(keys_.size());
+    }
+    starts_.clear();  // the next fill() makes room anew
+}
+
+void Dictionary::fill(const Key* keys, std::size_t count, std::vector<std::int32_t>& ids) {
+    const std::size_t capacity = std::bit_ceil(std::max<std::size_t>(16, 2 * count));
     shift_ = 64 - std::countr_zero(capacity);
     slots_.assign(capacity, -1);
     known_.clear();
     ids.clear();
-    for (const Token& token : tokens) {
-        const std::size_t slot = slot_of(token);
+    for (std::size_t i = 0; i < count; ++i) {
+        const std::size_t slot = slot_of(keys[i]);
         if (slots_[slot] < 0) {
             slots_[slot] = static_cast<std::int32_t>(known_.size());
-            known_.push_back(token);
+            known_.push_back(keys[i]);
         }
         ids.push_back(slots_[slot]);
     }
 }
 
-void Dictionary::look_up(const std::vector<Token>& tokens, std::vector<std::int32_t>& ids) const {
+void Dictionary::look_up(const Key* keys, std::size_t count, std::vector<std::int32_t>& ids) const {
     ids.clear();
-    for (const Token& token : tokens) ids.push_back(slots_[slot_of(token)]);
+    for (std::size_t i = 0; i < count; ++i) ids.push_back(slots_[slot_of(keys[i])]);
 }
 
-std::size_t Dictionary::slot_of(const Token& token) const {
+std::size_t Dictionary::slot_of(Key key) const {
     const std::size_t mask = slots_.size() - 1;
-    std::size_t slot = token.hash >> shift_;
-    while (slots_[slot] >= 0 && !equal(known_[static_cast<std::size_t>(slots_[slot])], token)) slot = (slot + 1) & mask;
+    std::size_t slot = (key * 0x9E3779B97F4A7C15ull) >> shift_;
+    while (slots_[slot] >= 0 && known_[static_cast<std::size_t>(slots_[slot])] != key) slot = (slot + 1) & mask;
     return slot;
 }
 

@@ -1,60 +1,78 @@
-// Tokenisers: bytes in, tokens out. What each one means is written in kernels/tokens.py; this is its fast twin for ASCII.
+// Texts to keys. What each tokeniser means is written in kernels/tokens.py; this is its fast twin.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
+#include "keys.hpp"
+#include "machine.hpp"
+
 namespace m4i {
 
 // The numbers are part of the Python face: kernels/tokens.py names them.
 enum class Tokeniser : int { words = 0, rouge_score = 1, whitespace = 2, coco_space = 3 };
 
-// pycocoevalcap splits for ROUGE-L at single spaces, for BLEU at any run of white space.
-enum class Stream { longest_subsequence, ngrams };
-
-// At least this many readable bytes must follow every text, so that a token's head loads in one step.
-inline constexpr std::size_t kPadding = 8;
-
-// One text in a writable buffer (tokenisers lower the case in place).
-// `ready`: not ASCII, so Python has seen it. For words and rouge_score it holds the tokens, joined by spaces;
-// for the other two it is the text itself in UTF-8, lone surrogates passed through.
+// `ready`: not ASCII, so Python has seen it. For words and rouge_score it holds the tokens, joined by spaces; for the
+// other two it is the text itself in UTF-8, lone surrogates passed through.
 struct Text {
-    char* begin;
-    char* end;
+    const char* data;
+    std::size_t size;
     bool ready;
 };
 
-// `head`: the first eight bytes, zero-padded, so most tokens compare as one integer.
-struct Token {
-    const char* begin;
-    std::size_t length;
-    std::uint64_t head;
-    std::uint64_t hash;
+// Tokens of many texts, one after the other.
+class TokenStream {
+public:
+    TokenStream(Tokeniser tokeniser, const Machine& machine) : tokeniser_(tokeniser), machine_(machine) {}
+
+    // Forget the texts before. Keys of different fills must not be compared.
+    void fill(const Text* texts, std::size_t count);
+
+    // The same for str.split(" "), whatever the tokeniser: empty tokens are tokens.
+    void fill_split_at_spaces(const Text* texts, std::size_t count);
+
+    const Key* keys(std::size_t text) const { return keys_.data() + offsets_[text]; }
+    std::uint32_t length(std::size_t text) const {
+        return static_cast<std::uint32_t>(offsets_[text + 1] - offsets_[text]);
+    }
+
+    // Whether str.split(" ") would give the same tokens.
+    bool single_spaced(std::size_t text) const { return single_spaced_[text]; }
+
+private:
+    void make_room(std::size_t bytes, std::size_t tokens);
+    std::size_t split_utf8(const Text& text, std::uint32_t* starts, std::uint32_t* ends, bool* single) const;
+    void number_others(std::size_t begin, std::size_t end, std::size_t listed, bool nul);
+
+    Tokeniser tokeniser_;
+    const Machine& machine_;
+    Interner interner_;
+    std::vector<char> bytes_;
+    std::vector<std::uint32_t> starts_;
+    std::vector<std::uint32_t> ends_;
+    std::vector<std::uint32_t> others_;
+    std::vector<Key> keys_;
+    std::vector<std::size_t> offsets_;
+    std::vector<char> single_spaced_;
 };
 
-// Append nothing, replace: `tokens` holds the tokens of `text` afterwards.
-void tokenise(Text text, Tokeniser tokeniser, Stream stream, std::vector<Token>& tokens);
-
-// Whether white-space tokens are also what a split at single spaces gives: one space between any two, none outside.
-bool single_spaced(Text text, const std::vector<Token>& tokens);
-
-// The distinct tokens of one hypothesis, numbered from 0 in order of appearance.
+// Keys as small numbers: the distinct tokens of one hypothesis, from 0 in order of appearance.
 class Dictionary {
 public:
-    // Number the tokens; `ids` holds one number a token afterwards. Forgets the hypothesis before.
-    void fill(const std::vector<Token>& tokens, std::vector<std::int32_t>& ids);
+    // Number the keys; `ids` holds one number a key afterwards. Forgets the hypothesis before.
+    void fill(const Key* keys, std::size_t count, std::vector<std::int32_t>& ids);
 
-    // Numbers of a reference's tokens, -1 for those the hypothesis does not have (they can match nothing).
-    void look_up(const std::vector<Token>& tokens, std::vector<std::int32_t>& ids) const;
+    // Numbers of a reference's keys, -1 for those the hypothesis does not have (they can match nothing).
+    void look_up(const Key* keys, std::size_t count, std::vector<std::int32_t>& ids) const;
 
     std::size_t size() const { return known_.size(); }
 
 private:
-    std::size_t slot_of(const Token& token) const;
+    std::size_t slot_of(Key key) const;
 
     std::vector<std::int32_t> slots_;
-    std::vector<Token> known_;
+    std::vector<Key> known_;
     int shift_ = 0;
 };
 

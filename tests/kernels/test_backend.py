@@ -18,7 +18,7 @@ def test_the_core_is_used_where_it_is_built(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.delenv("M4I_FAST_KERNELS", raising=False)
     if backend._core() is None:
         pytest.skip("the C++ core was not built here")
-    assert backend.backend_name() == "core"
+    assert backend.backend_name() == backend._core().machines()[0]
 
 
 @pytest.mark.parametrize("name", BACKENDS)
@@ -29,7 +29,9 @@ def test_the_variable_forces_a_backend(monkeypatch: pytest.MonkeyPatch, name: st
 
 def test_an_unknown_backend_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("M4I_FAST_KERNELS", "cuda")
-    with pytest.raises(ConfigError, match=r"M4I_FAST_KERNELS: 'cuda' is not .* core, rapidfuzz, reference"):
+    with pytest.raises(
+        ConfigError, match=r"M4I_FAST_KERNELS: 'cuda' is not .* avx512, avx2, baseline, rapidfuzz, reference"
+    ):
         backend.overlap_statistics(["a"], [["a"]], tokeniser="words")
 
 
@@ -51,9 +53,21 @@ def test_a_forced_rapidfuzz_does_not_warn(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_forced_core_that_is_not_built_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("M4I_FAST_KERNELS", "core")
+    monkeypatch.setenv("M4I_FAST_KERNELS", "baseline")
     monkeypatch.setattr(backend, "_core", lambda: None)
     with pytest.raises(ConfigError, match="not built"):
+        backend.backend_name()
+
+
+def test_an_instruction_set_that_does_not_run_here_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    class OldProcessor:
+        @staticmethod
+        def machines() -> tuple[str, ...]:
+            return ("baseline",)
+
+    monkeypatch.setenv("M4I_FAST_KERNELS", "avx512")
+    monkeypatch.setattr(backend, "_core", OldProcessor)
+    with pytest.raises(ConfigError, match=r"does not run 'avx512'.*\n?.*baseline, rapidfuzz, reference"):
         backend.backend_name()
 
 

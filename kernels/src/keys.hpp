@@ -1,0 +1,54 @@
+// Tokens as 64-bit keys: equal keys, equal tokens, and never otherwise.
+//
+// A token of up to eight bytes is its own key: its bytes, zero-padded. That holds for most words of a caption, so most
+// tokens are compared without a dictionary. Every other token (longer; or eight bytes whose last is not ASCII; or with a
+// NUL inside, which padding could not tell from the end) is numbered by an Interner, top bit set.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace m4i {
+
+using Key = std::uint64_t;
+
+inline constexpr Key kNone = 0;                        // padding; no token has it
+inline constexpr Key kNumbered = std::uint64_t{1} << 63;
+inline constexpr Key kEmptyToken = kNumbered;          // str.split(" ") gives empty tokens
+
+class Interner {
+public:
+    Interner();
+
+    // The key of a token that is not its own key; the same for the same bytes as long as clear() is not called.
+    Key number(const char* begin, std::size_t length);
+
+    // The same without learning: kNone where the token was never numbered here. Safe from many threads.
+    Key find(const char* begin, std::size_t length) const;
+
+    // Forget all tokens. Keys given before must not be compared with later ones.
+    void clear();
+
+    std::size_t size() const { return tokens_.size(); }
+
+private:
+    struct Slot {
+        std::uint64_t hash;
+        std::uint32_t number;  // 1 + index into tokens_; 0: free
+    };
+    struct Span {
+        std::size_t begin;
+        std::size_t length;
+    };
+
+    static std::uint64_t hash_of(const char* begin, std::size_t length);
+    std::size_t slot_of(std::uint64_t hash, const char* begin, std::size_t length) const;
+    void grow();
+
+    std::vector<Slot> slots_;
+    std::vector<Span> tokens_;
+    std::vector<char> bytes_;
+};
+
+}  // namespace m4i

@@ -1,0 +1,75 @@
+// The parts that are compiled once for each instruction set, behind one choice at run time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "keys.hpp"
+
+namespace m4i {
+
+// How bytes of an ASCII text are told apart.
+enum class Alphabet : int {
+    words = 0,        // letters and digits, lower case; an apostrophe between two of them belongs to the word
+    rouge_score = 1,  // letters and digits, lower case
+    whitespace = 2,   // everything but white space
+};
+
+inline constexpr std::size_t kBlock = 64;  // scan() reads and writes whole blocks
+inline constexpr std::size_t kLanes = 8;   // pairs that compare() takes at once
+inline constexpr std::size_t kShort = 64;  // hypothesis tokens up to which compare() works: the bits of a machine word
+inline constexpr int kOrders = 4;          // n-grams are counted for n = 1 .. 4
+
+// What scan() saw among the bytes of a text, for Alphabet::whitespace.
+struct Spaces {
+    std::uint32_t any;    // white space
+    std::uint32_t plain;  // U+0020
+    std::uint32_t nul;
+};
+
+// A hypothesis of at most kShort tokens and a reference of any length.
+struct Pair {
+    const Key* hypothesis;
+    const Key* reference;
+    std::uint32_t hypothesis_length;
+    std::uint32_t reference_length;
+};
+
+// By n-gram order, which n-grams of the hypothesis a reference matches: bit i stands for the n-gram that ends at token i.
+// Of an n-gram that stands there several times, the first occurrences are taken, as many as the reference has; so the
+// union over references counts each n-gram as often as the reference that has it most often, which is BLEU's clipping.
+struct Used {
+    std::uint64_t of[kOrders];
+};
+
+struct Counts {
+    std::int32_t of[kOrders];
+};
+
+struct Machine {
+    const char* name;
+
+    // Copies `size` ASCII bytes (lower-cased for words and rouge_score) to `bytes`, zero-padded to whole blocks, and
+    // lists where tokens begin and end, counted from `bytes` plus `base`. Room: (size + 1) / 2 + kBlock tokens.
+    // Returns the number of tokens. `spaces` is filled for whitespace only.
+    std::size_t (*scan)(Alphabet alphabet, const char* text, std::size_t size, char* bytes, std::uint32_t base,
+                        std::uint32_t* starts, std::uint32_t* ends, Spaces* spaces);
+
+    // The keys of `count` tokens in `bytes`, of which at least eight can be read beyond the last token. Tokens that are
+    // not their own key are listed in `others` by index; their key is undefined. Returns how many were listed.
+    std::size_t (*pack)(const char* bytes, const std::uint32_t* starts, const std::uint32_t* ends, std::size_t count,
+                        Key* keys, std::uint32_t* others);
+
+    // Compares `count` <= kLanes pairs. `room`: kLanes * (longest reference) words, aligned to 64 bytes.
+    // `subsequence`: length of the longest common one, after Allison and Dix (1986) in the form of Hyyro (2004).
+    void (*compare)(const Pair* pairs, std::size_t count, std::uint64_t* room, std::int32_t* subsequence,
+                    Counts* matches, Used* used);
+
+    // Bits in the union of `count` sets.
+    Counts (*unite)(const Used* used, std::size_t count);
+};
+
+// The one of this name, or nullptr where it does not run.
+const Machine* machine_named(const char* name);
+
+}  // namespace m4i

@@ -1,0 +1,144 @@
+// AVX2, BMI2 and POPCNT: x86-64 processors since about 2013.
+#include <immintrin.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "machine.hpp"
+
+namespace m4i {
+namespace {
+
+#include "machine_common.inl"
+
+// Bytes below `bound`, as an unsigned comparison.
+inline __m256i below(__m256i bytes, int bound) {
+    const __m256i last = _mm256_set1_epi8(static_cast<char>(bound - 1));
+    return _mm256_cmpeq_epi8(_mm256_min_epu8(bytes, last), bytes);
+}
+
+inline __m256i minus(__m256i bytes, char c) { return _mm256_sub_epi8(bytes, _mm256_set1_epi8(c)); }
+
+inline uint64_t bits(__m256i low, __m256i high) {
+    return static_cast<uint32_t>(_mm256_movemask_epi8(low)) |
+           (uint64_t{static_cast<uint32_t>(_mm256_movemask_epi8(high))} << 32);
+}
+
+struct Halves {
+    __m256i of[2];
+};
+
+inline __m256i upper(__m256i bytes) { return below(minus(bytes, 'A'), 26); }
+
+inline __m256i lowered(__m256i bytes) {
+    return _mm256_or_si256(bytes, _mm256_and_si256(upper(bytes), _mm256_set1_epi8(0x20)));
+}
+
+// Of lower-cased bytes.
+inline __m256i word(__m256i bytes) {
+    return _mm256_or_si256(below(minus(bytes, 'a'), 26), below(minus(bytes, '0'), 10));
+}
+
+inline __m256i space(__m256i bytes) {
+    return _mm256_or_si256(_mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(' ')),
+                           _mm256_or_si256(below(minus(bytes, 0x09), 5), below(minus(bytes, 0x1C), 4)));
+}
+
+inline bool is_word(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+
+size_t scan(Alphabet alphabet, const char* text, size_t size, char* bytes, uint32_t base, uint32_t* starts,
+            uint32_t* ends, Spaces* spaces) {
+    Edges edges(starts, ends);
+    Spaces seen{};
+    for (size_t at = 0; at < size; at += kBlock) {
+        alignas(32) char last[kBlock];
+        const size_t here = std::min(kBlock, size - at);
+        const char* from = text + at;
+        if (here < kBlock) {  // nothing beyond the text may be read
+            std::memset(last, 0, sizeof last);
+            std::memcpy(last, from, here);
+            from = last;
+        }
+        Halves block;
+        for (int half = 0; half < 2; ++half) {
+            block.of[half] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + 32 * half));
+        }
+        uint64_t inside;
+        if (alphabet == Alphabet::whitespace) {
+            const uint64_t real = _bzhi_u64(~uint64_t{0}, static_cast<unsigned>(here));
+            const __m256i plain = _mm256_set1_epi8(' '), zero = _mm256_setzero_si256();
+            const uint64_t any = bits(space(block.of[0]), space(block.of[1]));
+            seen.any += static_cast<uint32_t>(std::popcount(any));
+            seen.plain += static_cast<uint32_t>(
+                std::popcount(bits(_mm256_cmpeq_epi8(block.of[0], plain), _mm256_cmpeq_epi8(block.of[1], plain))));
+            seen.nul += static_cast<uint32_t>(
+                std::popcount(real & bits(_mm256_cmpeq_epi8(block.of[0], zero), _mm256_cmpeq_epi8(block.of[1], zero))));
+            inside = real & ~any;
+        } else {
+            for (__m256i& half : block.of) half = lowered(half);
+            inside = bits(word(block.of[0]), word(block.of[1]));
+            if (alphabet == Alphabet::words) {
+                const __m256i mark = _mm256_set1_epi8('\'');
+                const uint64_t apostrophes =
+                    bits(_mm256_cmpeq_epi8(block.of[0], mark), _mm256_cmpeq_epi8(block.of[1], mark));
+                if (apostrophes != 0) {
+                    inside = joined(inside, apostrophes, at > 0 && is_word(text[at - 1]),
+                                    at + kBlock < size && is_word(text[at + kBlock]));
+                }
+            }
+        }
+        for (int half = 0; half < 2; ++half) {
+            _mm256_storeu_si256(reinterpret_cast<__m256i*>(bytes + at + 32 * half), block.of[half]);
+        }
+        edges.block(inside, base + static_cast<uint32_t>(at));
+    }
+    edges.finish(base + static_cast<uint32_t>(size));
+    *spaces = seen;
+    return static_cast<size_t>(edges.ends() - ends);
+}
+
+// `Words`: vectors of four keys that hold the hypothesis.
+template <int Words>
+void positions(const Pair& pair, uint64_t* row) {
+    __m256i hypothesis[Words];
+    const __m256i numbers = _mm256_set_epi64x(3, 2, 1, 0);
+    for (int w = 0; w < Words; ++w) {
+        const __m256i left = _mm256_set1_epi64x(static_cast<int64_t>(pair.hypothesis_length) - 4 * w);
+        hypothesis[w] = _mm256_maskload_epi64(reinterpret_cast<const long long*>(pair.hypothesis + 4 * w),
+                                              _mm256_cmpgt_epi64(left, numbers));
+    }
+    for (uint32_t j = 0; j < pair.reference_length; ++j, row += kLanes) {
+        const __m256i token = _mm256_set1_epi64x(static_cast<int64_t>(pair.reference[j]));
+        uint64_t hits = 0;
+        for (int w = 0; w < Words; ++w) {
+            const __m256i equal = _mm256_cmpeq_epi64(hypothesis[w], token);
+            hits |= uint64_t{static_cast<uint32_t>(_mm256_movemask_pd(_mm256_castsi256_pd(equal)))} << (4 * w);
+        }
+        *row = hits;
+    }
+}
+
+void compare(const Pair* pairs, size_t count, uint64_t* room, int32_t* subsequence, Counts* matches, Used* used) {
+    const size_t longest = lay_out(pairs, count, room, [](const Pair& pair, uint64_t* row) {
+        if (pair.hypothesis_length <= 8) {
+            positions<2>(pair, row);
+        } else if (pair.hypothesis_length <= 12) {
+            positions<3>(pair, row);
+        } else if (pair.hypothesis_length <= 16) {
+            positions<4>(pair, row);
+        } else if (pair.hypothesis_length <= 32) {
+            positions<8>(pair, row);
+        } else {
+            positions<16>(pair, row);
+        }
+    });
+    write_lanes(run_lanes(room, longest), count, subsequence, matches, used);
+}
+
+}  // namespace
+
+extern const Machine kAvx2;
+const Machine kAvx2{"avx2", scan, pack_tokens, compare, unite_used};
+
+}  // namespace m4i

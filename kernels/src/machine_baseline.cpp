@@ -1,0 +1,84 @@
+// Any processor.
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstring>
+
+#include "machine.hpp"
+
+namespace m4i {
+namespace {
+
+#include "machine_common.inl"
+
+constexpr unsigned char kWord = 1, kUpper = 2, kApostrophe = 4, kSpace = 8;
+
+constexpr std::array<unsigned char, 256> kKinds = [] {
+    std::array<unsigned char, 256> kinds{};
+    for (int c = '0'; c <= '9'; ++c) kinds[c] = kWord;
+    for (int c = 'a'; c <= 'z'; ++c) kinds[c] = kWord;
+    for (int c = 'A'; c <= 'Z'; ++c) kinds[c] = kWord | kUpper;
+    kinds['\''] = kApostrophe;
+    for (const int c : {0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x1C, 0x1D, 0x1E, 0x1F, 0x20}) kinds[c] = kSpace;
+    return kinds;
+}();
+
+unsigned char kind(char c) { return kKinds[static_cast<unsigned char>(c)]; }
+
+size_t scan(Alphabet alphabet, const char* text, size_t size, char* bytes, uint32_t base, uint32_t* starts,
+            uint32_t* ends, Spaces* spaces) {
+    Edges edges(starts, ends);
+    Spaces seen{};
+    for (size_t at = 0; at < size; at += kBlock) {
+        const size_t here = std::min(kBlock, size - at);
+        uint64_t inside = 0, apostrophes = 0;
+        if (alphabet == Alphabet::whitespace) {
+            for (size_t i = 0; i < here; ++i) {
+                const char c = text[at + i];
+                const bool space = kind(c) == kSpace;
+                bytes[at + i] = c;
+                inside |= uint64_t{!space} << i;
+                seen.any += space;
+                seen.plain += c == ' ';
+                seen.nul += c == '\0';
+            }
+        } else {
+            for (size_t i = 0; i < here; ++i) {
+                const unsigned char k = kind(text[at + i]);
+                bytes[at + i] = static_cast<char>(text[at + i] | ((k & kUpper) << 4));
+                inside |= uint64_t{(k & kWord) != 0} << i;
+                apostrophes |= uint64_t{k == kApostrophe} << i;
+            }
+            if (apostrophes != 0 && alphabet == Alphabet::words) {
+                const bool before = at > 0 && (kind(text[at - 1]) & kWord) != 0;
+                const bool after = at + kBlock < size && (kind(text[at + kBlock]) & kWord) != 0;
+                inside = joined(inside, apostrophes, before, after);
+            }
+        }
+        std::fill(bytes + at + here, bytes + at + kBlock, '\0');
+        edges.block(inside, base + static_cast<uint32_t>(at));
+    }
+    edges.finish(base + static_cast<uint32_t>(size));
+    *spaces = seen;
+    return static_cast<size_t>(edges.ends() - ends);
+}
+
+void compare(const Pair* pairs, size_t count, uint64_t* room, int32_t* subsequence, Counts* matches, Used* used) {
+    const size_t longest = lay_out(pairs, count, room, [](const Pair& pair, uint64_t* row) {
+        for (uint32_t j = 0; j < pair.reference_length; ++j, row += kLanes) {
+            uint64_t hits = 0;
+            for (uint32_t i = 0; i < pair.hypothesis_length; ++i) {
+                hits |= uint64_t{pair.hypothesis[i] == pair.reference[j]} << i;
+            }
+            *row = hits;
+        }
+    });
+    write_lanes(run_lanes(room, longest), count, subsequence, matches, used);
+}
+
+}  // namespace
+
+extern const Machine kBaseline;
+const Machine kBaseline{"baseline", scan, pack_tokens, compare, unite_used};
+
+}  // namespace m4i
