@@ -107,6 +107,7 @@ def write_scenes(
     target = folder / "captions.json"
     try:
         (folder / "images").mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)  # of an earlier call: while its pictures are replaced it would not be true
         for first in range(start, start + count, 256):
             scenes = draw_scenes(min(256, start + count - first), seed=seed, world=world, size=size, start=first)
             for number, (pixels, captions) in enumerate(zip(scenes.pixels, scenes.captions, strict=True), first):
