@@ -11,5 +11,17 @@ def overlap_statistics(
     machine: str,
 ) -> dict[str, npt.NDArray[np.int32] | npt.NDArray[np.int64]]: ...
 def machines() -> tuple[str, ...]: ...
-def power(values: npt.NDArray[np.float64], exponent: float) -> npt.NDArray[np.float64]: ...
-def exponential(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]: ...
+def scores(
+    offsets: npt.NDArray[np.int64],
+    hypothesis_length: npt.NDArray[np.int32],
+    hypothesis_length_lcs: npt.NDArray[np.int32],
+    best_matches: npt.NDArray[np.int32],
+    closest_length: npt.NDArray[np.int32],
+    lcs: npt.NDArray[np.int32],
+    matches: npt.NDArray[np.int32],
+    reference_length: npt.NDArray[np.int32],
+    reference_length_lcs: npt.NDArray[np.int32],
+    definition: int,
+    mean: bool,
+    /,
+) -> npt.NDArray[np.float64]: ...

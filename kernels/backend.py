@@ -6,10 +6,10 @@ to it.
 
 from __future__ import annotations
 
-import math
 import os
 import warnings
 from collections.abc import Sequence
+from dataclasses import fields
 from functools import cache
 from types import ModuleType
 from typing import Final, TypeVar
@@ -23,7 +23,7 @@ from m4i_fast.kernels.reference import overlap as reference
 from m4i_fast.kernels.statistics import OverlapStatistics, check_texts
 from m4i_fast.kernels.tokens import TOKENISERS, Tokeniser
 
-__all__ = ["BACKENDS", "backend_name", "built_backends", "exponential", "overlap_statistics", "power"]
+__all__ = ["BACKENDS", "CORES", "backend_name", "built_backends", "core_scores", "overlap_statistics"]
 
 CORES: Final = ("avx512", "avx2", "baseline")
 """Instruction sets that the C++ core is compiled for, the best first."""
@@ -105,25 +105,20 @@ def overlap_statistics(
     return fallback.overlap_statistics(rows, rows_of_references, splitter)
 
 
-def power(values: Reals, exponent: float) -> Reals:
-    """``values ** exponent``, float64 [N], to the last bit as Python's own ``**`` gives it.
+def core_scores(counts: OverlapStatistics, definition: int, *, mean: bool) -> Reals | None:
+    """The scores of a recipe from the C++ core, float64 [N, 7]; None where another backend is in use.
 
-    numpy's pow may be a vector version with another last bit, and it takes ``** 0.5`` for a square root.
+    Args:
+        counts: of N hypotheses.
+        definition: as the core numbers them: 0 ``coco``, 1 ``rouge-score``.
+        mean: over references; else each recipe's own way.
     """
     core = _core()
-    if core is not None and backend_name() in CORES:
-        result: Reals = core.power(np.ascontiguousarray(values), exponent)
-        return result
-    return np.array([value**exponent for value in values.tolist()], dtype=np.float64)
-
-
-def exponential(values: Reals) -> Reals:
-    """``exp(values)``, float64 [N], to the last bit as ``math.exp`` gives it; see ``power``."""
-    core = _core()
-    if core is not None and backend_name() in CORES:
-        result: Reals = core.exponential(np.ascontiguousarray(values))
-        return result
-    return np.array([math.exp(value) for value in values.tolist()], dtype=np.float64)
+    if core is None or backend_name() not in CORES:
+        return None
+    arrays = [np.ascontiguousarray(getattr(counts, field.name)) for field in fields(counts)]
+    values: Reals = core.scores(*arrays, definition, mean)
+    return values
 
 
 def _core_statistics(

@@ -2,7 +2,6 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
-#include <cmath>
 #include <initializer_list>
 #include <memory>
 #include <stdexcept>
@@ -10,6 +9,7 @@
 #include <vector>
 
 #include "overlap.hpp"
+#include "scores.hpp"
 
 namespace nb = nanobind;
 
@@ -169,19 +169,41 @@ nb::tuple machines() {
     return nb::tuple(names);
 }
 
-using Reals = nb::ndarray<const double, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+template <typename T>
+using Array = nb::ndarray<const T, nb::c_contig, nb::device::cpu>;
+using Integers = Array<std::int32_t>;
 
-// numpy's own pow and exp may be vector versions that differ from the C library in the last bit; Python's are these.
-nb::object power(Reals values, double exponent) {
-    std::vector<double> results(values.size());
-    for (std::size_t i = 0; i < results.size(); ++i) results[i] = std::pow(values.data()[i], exponent);
-    return array_of(std::move(results), {values.size()});
-}
-
-nb::object exponential(Reals values) {
-    std::vector<double> results(values.size());
-    for (std::size_t i = 0; i < results.size(); ++i) results[i] = std::exp(values.data()[i]);
-    return array_of(std::move(results), {values.size()});
+// The arrays of OverlapStatistics in the order of its fields; float64 [N, 7].
+nb::object scores(Array<std::int64_t> offsets, Integers hypothesis_length, Integers hypothesis_length_lcs,
+                  Integers best_matches, Integers closest_length, Integers lcs, Integers matches,
+                  Integers reference_length, Integers reference_length_lcs, int definition, bool mean) {
+    if (definition < 0 || definition > 1) throw nb::value_error("no definition has this number");
+    if (offsets.size() == 0) throw nb::value_error("offsets is empty");
+    const std::size_t records = offsets.size() - 1;
+    const std::int64_t* const at = offsets.data();
+    bool whole = at[0] == 0 && at[records] == static_cast<std::int64_t>(lcs.size());
+    for (std::size_t i = 0; i < records; ++i) whole &= at[i] <= at[i + 1];
+    for (const Integers& each : {hypothesis_length, hypothesis_length_lcs, closest_length}) {
+        whole &= each.size() == records;
+    }
+    for (const Integers& each : {reference_length, reference_length_lcs}) whole &= each.size() == lcs.size();
+    whole &= best_matches.size() == records * m4i::kOrders && matches.size() == lcs.size() * m4i::kOrders;
+    if (!whole) throw nb::value_error("the arrays do not fit each other");
+    const m4i::Counted counted{at,
+                               hypothesis_length.data(),
+                               hypothesis_length_lcs.data(),
+                               best_matches.data(),
+                               closest_length.data(),
+                               lcs.data(),
+                               matches.data(),
+                               reference_length.data(),
+                               reference_length_lcs.data()};
+    std::vector<double> values(records * m4i::kScores);
+    {
+        nb::gil_scoped_release released;
+        m4i::score(counted, records, static_cast<m4i::Definition>(definition), mean, values.data());
+    }
+    return array_of(std::move(values), {records, m4i::kScores});
 }
 
 }  // namespace
@@ -191,6 +213,5 @@ NB_MODULE(_core, m) {
     m.def("overlap_statistics", &overlap_statistics, nb::arg("hypotheses"), nb::arg("references"),
           nb::arg("tokeniser"), nb::arg("encode"), nb::arg("machine"));
     m.def("machines", &machines);
-    m.def("power", &power, nb::arg("values"), nb::arg("exponent"));
-    m.def("exponential", &exponential, nb::arg("values"));
+    m.def("scores", &scores);
 }

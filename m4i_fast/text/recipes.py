@@ -17,6 +17,7 @@ attack fits its SVM on that of ROUGE-1, ROUGE-2 and ROUGE-L.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -25,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from m4i_fast.errors import ConfigError
-from m4i_fast.kernels.backend import exponential, power
+from m4i_fast.kernels.backend import core_scores
 from m4i_fast.kernels.statistics import ORDERS, OverlapStatistics
 
 __all__ = ["COLUMNS", "RECIPES", "REDUCTIONS", "VERSION", "Recipe", "recipe_named", "scores"]
@@ -55,6 +56,7 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class _Definition:
+    number: int  # as the C++ core knows it
     tokenisers: tuple[str, ...]  # the default first
     remarks: tuple[str, ...]
     rouge_l: Callable[[OverlapStatistics, str], Reals]
@@ -103,13 +105,20 @@ def recipe_named(recipe: str, *, tokeniser: str | None = None, reduce: str | Non
 
 
 def scores(counts: OverlapStatistics, recipe: Recipe) -> Reals:
-    """Scores of N hypotheses: float64 [N, 7] in the order of ``COLUMNS``; rows without a reference are NaN."""
+    """Scores of N hypotheses: float64 [N, 7] in the order of ``COLUMNS``; rows without a reference are NaN.
+
+    The C++ core does it where it is in use; what follows defines it, and does it elsewhere.
+    """
+    definition = RECIPES[recipe.name]
+    found = core_scores(counts, definition.number, mean=recipe.reduce == "mean")
+    if found is not None:
+        return found
     values = np.full((len(counts.offsets) - 1, len(COLUMNS)), np.nan)
     rows = np.diff(counts.offsets) > 0
     columns = [
         _rouge_n(counts, 1, recipe.reduce),
         _rouge_n(counts, 2, recipe.reduce),
-        RECIPES[recipe.name].rouge_l(counts, recipe.reduce),
+        definition.rouge_l(counts, recipe.reduce),
         *_bleu(counts, recipe.reduce, rows),
     ]
     values[rows] = np.stack(columns, axis=1)
@@ -127,8 +136,10 @@ def _reduced(pairwise: Reals, counts: OverlapStatistics, reduce: str) -> Reals:
     if len(starts) == 0:
         return np.empty(0)
     if reduce == "mean":
-        sums: Reals = np.add.reduceat(pairwise, starts)
-        return sums / sizes[sizes > 0]
+        # One after the other, as Python's sum; add.reduceat would add in pairs where there are many.
+        records = np.repeat(np.arange(len(sizes)), sizes)
+        sums: Reals = np.bincount(records, weights=pairwise, minlength=len(sizes))
+        return sums[sizes > 0] / sizes[sizes > 0]
     largest: Reals = np.maximum.reduceat(pairwise, starts)
     return largest
 
@@ -189,17 +200,28 @@ def _sentence_bleu(matched: Integers, guessed: Integers, wanted: Integers) -> li
     ratio = (guessed + TINY) / (wanted + SMALL)
     short = ratio < 1
     penalty = np.ones_like(ratio)
-    penalty[short] = exponential(1 - 1 / ratio[short])
+    penalty[short] = _exponential(1 - 1 / ratio[short])
     product = np.ones_like(ratio)
     columns = []
     for n in range(1, ORDERS + 1):
         product = product * ((matched[:, n - 1] + TINY) / (np.maximum(guessed - (n - 1), 0) + SMALL))
-        columns.append(power(product, 1 / n) * penalty)
+        columns.append(_power(product, 1 / n) * penalty)
     return columns
 
 
+# numpy's own pow and exp may be vector versions with another last bit; pow even takes ** 0.5 for a square root.
+
+
+def _power(values: Reals, exponent: float) -> Reals:
+    return np.array([value**exponent for value in values.tolist()], dtype=np.float64)
+
+
+def _exponential(values: Reals) -> Reals:
+    return np.array([math.exp(value) for value in values.tolist()], dtype=np.float64)
+
+
 RECIPES: Final = {
-    "coco": _Definition(("words", "coco-space", "whitespace", "rouge-score"), (f"beta:{BETA}",), _rouge_l_of_coco),
-    "rouge-score": _Definition(("rouge-score", "words", "whitespace"), ("stem:no",), _rouge_l_of_rouge_score),
+    "coco": _Definition(0, ("words", "coco-space", "whitespace", "rouge-score"), (f"beta:{BETA}",), _rouge_l_of_coco),
+    "rouge-score": _Definition(1, ("rouge-score", "words", "whitespace"), ("stem:no",), _rouge_l_of_rouge_score),
 }
 """By name: tokenisers that fit (the default first), what the signature must say, and the recipe's own ROUGE-L."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 
 import numpy as np
@@ -155,14 +154,3 @@ def test_threads_get_the_same_counts() -> None:
     for counts in results:
         np.testing.assert_array_equal(counts.matches, expected.matches)
         np.testing.assert_array_equal(counts.lcs, expected.lcs)
-
-
-@pytest.mark.parametrize("name", BACKENDS)
-def test_power_and_exponential_are_pythons(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setenv("M4I_FAST_KERNELS", name)
-    values = np.random.default_rng(7).random(5_000)
-    for exponent in (1.0, 0.5, 1 / 3, 0.25):
-        assert backend.power(values, exponent).tolist() == [value**exponent for value in values.tolist()]
-    assert backend.exponential(-values).tolist() == [math.exp(-value) for value in values.tolist()]
-    assert backend.power(values[::2], 0.5).tolist() == [value**0.5 for value in values[::2].tolist()]
-    assert backend.exponential(np.array([-1e16])).tolist() == [0.0]

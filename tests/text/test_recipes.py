@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from m4i_fast.errors import ConfigError
-from m4i_fast.text.recipes import RECIPES, recipe_named
+from m4i_fast.kernels.backend import built_backends, overlap_statistics
+from m4i_fast.text.recipes import RECIPES, REDUCTIONS, recipe_named, scores
 
 
 @pytest.mark.parametrize(
@@ -56,3 +60,20 @@ def test_all_signatures_differ() -> None:
 def test_what_is_unknown_or_contradicts_is_refused(arguments: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         recipe_named(**arguments)
+
+
+@given(st.integers(0, 2**32), st.sampled_from(sorted(RECIPES)), st.sampled_from(REDUCTIONS))
+@settings(max_examples=60, deadline=None)
+def test_the_core_scores_as_the_definition_to_the_last_bit(seed: int, name: str, reduce: str) -> None:
+    rng = np.random.default_rng(seed)
+    words = ["a", "b", "the", "dog", "skateboarding"][: int(rng.integers(1, 6))]
+    lines = [" ".join(rng.choice(words, size=int(rng.integers(0, 25)))) for _ in range(40)]
+    references = [lines[int(i) : int(i) + int(rng.integers(0, 20))] for i in rng.integers(0, 40, 40)]
+    counts = overlap_statistics(lines, references, tokeniser="words")
+    recipe = recipe_named(name, tokeniser="words", reduce=reduce)
+    found = {}
+    for backend in ("reference", built_backends()[0]):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("M4I_FAST_KERNELS", backend)
+            found[backend] = scores(counts, recipe)
+    assert np.array_equal(found["reference"], found[built_backends()[0]], equal_nan=True)

@@ -1,0 +1,29 @@
+// Scores from counts, record by record: the fast twin of m4i_fast/text/recipes.py, which defines them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace m4i {
+
+enum class Definition : int { coco = 0, rouge_score = 1 };
+
+inline constexpr std::size_t kScores = 7;  // rouge_1, rouge_2, rouge_l, bleu_1 .. bleu_4
+
+// As OverlapStatistics in kernels/statistics.py.
+struct Counted {
+    const std::int64_t* offsets;
+    const std::int32_t* hypothesis_length;
+    const std::int32_t* hypothesis_length_lcs;
+    const std::int32_t* best_matches;
+    const std::int32_t* closest_length;
+    const std::int32_t* lcs;
+    const std::int32_t* matches;
+    const std::int32_t* reference_length;
+    const std::int32_t* reference_length_lcs;
+};
+
+// kScores values a record, NaN without a reference. `mean`: of the scores against each reference alone.
+void score(const Counted& counted, std::size_t records, Definition definition, bool mean, double* values);
+
+}  // namespace m4i
