@@ -138,7 +138,7 @@ def _reduced(pairwise: Reals, counts: OverlapStatistics, reduce: str) -> Reals:
     if reduce == "mean":
         # One after the other, as Python's sum; add.reduceat would add in pairs where there are many.
         records = np.repeat(np.arange(len(sizes)), sizes)
-        sums: Reals = np.bincount(records, weights=pairwise, minlength=len(sizes))
+        sums = np.bincount(records, weights=pairwise, minlength=len(sizes)).astype(np.float64)
         return sums[sizes > 0] / sizes[sizes > 0]
     largest: Reals = np.maximum.reduceat(pairwise, starts)
     return largest
