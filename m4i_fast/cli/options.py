@@ -50,7 +50,7 @@ RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.", 
 ProviderOption = Annotated[
     Provider, typer.Option(help="What runs the engine; one that does not really start is an error.")
 ]
-Threads = Annotated[int, typer.Option(min=0, help="Threads of the engine; 0 takes all cores.")]
+Threads = Annotated[int, typer.Option(min=0, max=256, help="Threads of the engine; 0 takes all cores.")]
 Batch = Annotated[int, typer.Option(min=1, help="Images a batch.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of every random choice; same seed, same numbers.")]
 Again = Annotated[bool, typer.Option("--again", help="Do it anew even where the result already stands.")]

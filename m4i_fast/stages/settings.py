@@ -73,7 +73,7 @@ class QuerySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
     provider: Literal["cpu", "cuda", "tensorrt"] = "cpu"
     batch: Positive = 32
-    threads: Count = 0
+    threads: Annotated[int, msgspec.Meta(ge=0, le=256)] = 0
 
 
 class OverlapSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
