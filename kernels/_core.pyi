@@ -9,6 +9,7 @@ def overlap_statistics(
     tokeniser: int,
     encode: Callable[[str], bytes],
     machine: str,
+    threads: int,
 ) -> dict[str, npt.NDArray[np.int32] | npt.NDArray[np.int64]]: ...
 def machines() -> tuple[str, ...]: ...
 def scores(

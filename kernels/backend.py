@@ -28,6 +28,8 @@ __all__ = ["BACKENDS", "CORES", "backend_name", "built_backends", "core_scores",
 CORES: Final = ("avx512", "avx2", "baseline")
 """Instruction sets that the C++ core is compiled for, the best first."""
 BACKENDS: Final = (*CORES, "rapidfuzz", "reference")
+ROWS_A_THREAD: Final = 4096
+"""Fewer rows than this are done before another thread has started."""
 VARIABLE: Final = "M4I_FAST_KERNELS"
 _REBUILD: Final = "Install a C++20 compiler and reinstall m4i-fast from source to build it."
 
@@ -68,7 +70,7 @@ def built_backends() -> tuple[str, ...]:
 
 
 def overlap_statistics(
-    hypotheses: Sequence[str], references: Sequence[Sequence[str]], *, tokeniser: str
+    hypotheses: Sequence[str], references: Sequence[Sequence[str]], *, tokeniser: str, threads: int = 0
 ) -> OverlapStatistics:
     """Count what ROUGE and BLEU are made of, for each hypothesis against each of its references.
 
@@ -76,6 +78,7 @@ def overlap_statistics(
         hypotheses: N texts.
         references: N rows of any number of texts.
         tokeniser: a name in ``kernels.tokens.TOKENISERS``.
+        threads: of the C++ core; 0 takes the usable cores where there is work for them. The result is the same.
 
     Raises:
         DataError: the lengths differ, or something is not a string (says which).
@@ -86,6 +89,8 @@ def overlap_statistics(
         raise ConfigError(
             f"'{tokeniser}' is not a tokeniser", where="tokeniser", cure=f"Choose one of {', '.join(TOKENISERS)}."
         )
+    if threads < 0:
+        raise ConfigError(f"{threads} threads cannot work", where="threads", cure="Give 0 (all cores) or more.")
     rows, rows_of_references = _as_tuple(hypotheses, "hypotheses"), _as_tuple(references, "references")
     if len(rows) != len(rows_of_references):
         raise DataError(
@@ -96,7 +101,7 @@ def overlap_statistics(
     splitter = TOKENISERS[tokeniser]
     core = _core()
     if name in CORES and core is not None:
-        return _core_statistics(core, name, rows, rows_of_references, splitter)
+        return _core_statistics(core, name, rows, rows_of_references, splitter, threads)
     check_texts(rows, rows_of_references)
     if name == "reference":
         return reference.overlap_statistics(rows, rows_of_references, splitter)
@@ -127,9 +132,12 @@ def _core_statistics(
     hypotheses: tuple[str, ...],
     references: tuple[Sequence[str], ...],
     tokeniser: Tokeniser,
+    threads: int,
 ) -> OverlapStatistics:
+    if threads == 0:
+        threads = min(_usable_cores(), max(1, len(hypotheses) // ROWS_A_THREAD))
     try:
-        arrays = core.overlap_statistics(hypotheses, references, tokeniser.number, tokeniser.encode, name)
+        arrays = core.overlap_statistics(hypotheses, references, tokeniser.number, tokeniser.encode, name, threads)
     except TypeError:
         check_texts(hypotheses, references)  # the core stops at the first bad text; this says which it is
         raise
@@ -144,6 +152,10 @@ def _as_tuple(rows: Sequence[T], name: str) -> tuple[T, ...]:
             cure="Put it into a list.",
         )
     return tuple(rows)
+
+
+def _usable_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @cache

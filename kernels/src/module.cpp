@@ -2,12 +2,14 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
+#include <algorithm>
 #include <initializer_list>
 #include <memory>
 #include <stdexcept>
 #include <utility>
 #include <vector>
 
+#include "crew.hpp"
 #include "overlap.hpp"
 #include "scores.hpp"
 
@@ -17,8 +19,9 @@ namespace {
 
 // The GIL is held while the texts of some records are looked up and released while they are compared; nothing is
 // copied: the strings are kept alive, and they cannot change.
-constexpr std::size_t kRecords = 64;
-constexpr std::size_t kBytes = std::size_t{1} << 15;
+constexpr std::size_t kRecords = 256;
+constexpr std::size_t kBytes = std::size_t{1} << 17;
+constexpr std::size_t kTogether = 64;  // records compared at once: their texts and keys fit the first-level cache
 
 struct Batch {
     ~Batch() { clear(); }
@@ -76,17 +79,17 @@ void gather_record(PyObject* hypothesis, const nb::object& row, const nb::callab
     batch.sizes.push_back(static_cast<std::uint32_t>(batch.texts.size() - before));
 }
 
-// Results grow with the records: how many references a generator gives is not known before.
 struct Results {
     std::vector<std::int64_t> offsets{0};
     std::vector<std::int32_t> hypothesis_length, hypothesis_length_lcs, closest_length;
     std::vector<std::int32_t> lcs, reference_length, reference_length_lcs;
     std::vector<m4i::Counts> best_matches, matches;
 
-    m4i::Columns grow(const std::vector<std::uint32_t>& sizes) {
-        const std::size_t record = offsets.size() - 1, pair = static_cast<std::size_t>(offsets.back());
+    // Room for records with these numbers of texts, in place of what was there.
+    m4i::Columns resize(const std::vector<std::uint32_t>& sizes) {
+        offsets.assign(1, 0);
         for (const std::uint32_t size : sizes) offsets.push_back(offsets.back() + size - 1);
-        const std::size_t records = offsets.size() - 1, pairs = static_cast<std::size_t>(offsets.back());
+        const std::size_t records = sizes.size(), pairs = static_cast<std::size_t>(offsets.back());
         hypothesis_length.resize(records);
         hypothesis_length_lcs.resize(records);
         closest_length.resize(records);
@@ -95,10 +98,44 @@ struct Results {
         reference_length.resize(pairs);
         reference_length_lcs.resize(pairs);
         matches.resize(pairs);
-        return m4i::Columns{hypothesis_length.data(), hypothesis_length_lcs.data(), best_matches.data(),
-                            closest_length.data(),    lcs.data(),                   matches.data(),
-                            reference_length.data(),  reference_length_lcs.data()}
-            .from(record, pair);
+        return {hypothesis_length.data(), hypothesis_length_lcs.data(), best_matches.data(),
+                closest_length.data(),    lcs.data(),                   matches.data(),
+                reference_length.data(),  reference_length_lcs.data()};
+    }
+
+    void append(const Results& other) {
+        const std::int64_t pairs = offsets.back();
+        for (std::size_t i = 1; i < other.offsets.size(); ++i) offsets.push_back(pairs + other.offsets[i]);
+        const auto add = [](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); };
+        add(hypothesis_length, other.hypothesis_length);
+        add(hypothesis_length_lcs, other.hypothesis_length_lcs);
+        add(closest_length, other.closest_length);
+        add(best_matches, other.best_matches);
+        add(lcs, other.lcs);
+        add(reference_length, other.reference_length);
+        add(reference_length_lcs, other.reference_length_lcs);
+        add(matches, other.matches);
+    }
+};
+
+struct Job {
+    Batch batch;
+    Results results;
+};
+
+struct Work {
+    m4i::Comparer comparer;
+
+    void operator()(Job& job) {
+        const m4i::Text* texts = job.batch.texts.data();
+        const std::vector<std::uint32_t>& sizes = job.batch.sizes;
+        const m4i::Columns columns = job.results.resize(sizes);
+        for (std::size_t first = 0; first < sizes.size(); first += kTogether) {
+            const std::size_t count = std::min(kTogether, sizes.size() - first);
+            comparer.compare(texts, sizes.data() + first, count,
+                             columns.from(first, static_cast<std::size_t>(job.results.offsets[first])));
+            for (std::size_t i = first; i < first + count; ++i) texts += sizes[i];
+        }
     }
 };
 
@@ -122,27 +159,34 @@ nb::object array_of(std::vector<T>&& values, std::initializer_list<std::size_t> 
 }
 
 nb::dict overlap_statistics(nb::tuple hypotheses, nb::tuple references, int tokeniser, nb::callable encode,
-                            const char* name) {
+                            const char* name, int threads) {
     if (tokeniser < 0 || tokeniser > 3) throw nb::value_error("no tokeniser has this number");
+    if (threads < 1 || threads > 1024) throw nb::value_error("threads must be 1 to 1024");
     const std::size_t records = hypotheses.size();
     if (records != references.size()) throw nb::value_error("hypotheses and references differ in length");
     const m4i::Machine* const machine = m4i::machine_named(name);
     if (machine == nullptr) throw nb::value_error("no instruction set of this name runs here");
 
+    std::vector<Work> works;
+    for (int i = 0; i < threads; ++i) works.push_back({m4i::Comparer(static_cast<m4i::Tokeniser>(tokeniser), *machine)});
+    m4i::Crew<Job, Work> crew(std::move(works), threads == 1 ? 1 : 2 * static_cast<std::size_t>(threads) + 2);
     Results results;
-    m4i::Comparer comparer(static_cast<m4i::Tokeniser>(tokeniser), *machine);
-    Batch batch;
-    for (std::size_t record = 0; record < records;) {
-        batch.clear();
-        while (record < records && batch.bytes < kBytes && batch.sizes.size() < kRecords) {
-            gather_record(hypotheses[record].ptr(), row_of(references[record].ptr()), encode, batch);
-            ++record;
+    for (std::size_t record = 0; record < records || !crew.empty();) {
+        if (record < records && !crew.full()) {
+            Batch& batch = crew.next().batch;
+            batch.clear();
+            while (record < records && batch.bytes < kBytes && batch.sizes.size() < kRecords) {
+                gather_record(hypotheses[record].ptr(), row_of(references[record].ptr()), encode, batch);
+                ++record;
+            }
+            crew.hand_over();
+            continue;
         }
-        const m4i::Columns columns = results.grow(batch.sizes);
         {
             nb::gil_scoped_release released;
-            comparer.compare(batch.texts.data(), batch.sizes.data(), batch.sizes.size(), columns);
+            results.append(crew.oldest().results);
         }
+        crew.collect();
         if (PyErr_CheckSignals() != 0) throw nb::python_error();
     }
 
@@ -211,7 +255,7 @@ nb::object scores(Array<std::int64_t> offsets, Integers hypothesis_length, Integ
 NB_MODULE(_core, m) {
     m.doc() = "Overlap statistics of caption pairs; m4i_fast.kernels.backend is the door to it.";
     m.def("overlap_statistics", &overlap_statistics, nb::arg("hypotheses"), nb::arg("references"),
-          nb::arg("tokeniser"), nb::arg("encode"), nb::arg("machine"));
+          nb::arg("tokeniser"), nb::arg("encode"), nb::arg("machine"), nb::arg("threads"));
     m.def("machines", &machines);
     m.def("scores", &scores);
 }

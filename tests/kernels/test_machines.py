@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from m4i_fast.errors import ConfigError, DataError
 from m4i_fast.kernels import backend
 from m4i_fast.kernels.tokens import TOKENISERS
 
@@ -97,3 +98,29 @@ def test_many_records_in_one_call_are_the_same_as_one_by_one() -> None:
         assert np.array_equal(together.matches[pairs], alone.matches)
         assert np.array_equal(together.lcs[pairs], alone.lcs)
         assert np.array_equal(together.best_matches[row], alone.best_matches[0])
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 8])
+def test_threads_change_nothing(threads: int) -> None:
+    rng = np.random.default_rng(threads)
+    words = np.array(["a", "dog", "runs", "skateboarding", "isn't", "the", "Frisbee", "café"])
+    lines = [" ".join(rng.choice(words, size=int(rng.integers(0, 90)))) for _ in range(3000)]
+    references = [lines[int(i) : int(i) + int(rng.integers(0, 7))] for i in rng.integers(0, 2990, 3000)]
+    alone = dataclasses.asdict(backend.overlap_statistics(lines, references, tokeniser="coco-space", threads=1))
+    together = dataclasses.asdict(
+        backend.overlap_statistics(lines, references, tokeniser="coco-space", threads=threads)
+    )
+    for column, values in alone.items():
+        assert np.array_equal(values, together[column]), column
+
+
+def test_a_bad_text_late_in_the_rows_stops_all_threads() -> None:
+    lines: list[str] = ["a dog"] * 5000
+    lines[4990] = None  # type: ignore[call-overload]
+    with pytest.raises(DataError, match=r"hypotheses\[4990\]"):
+        backend.overlap_statistics(lines, [["a cat"]] * 5000, tokeniser="words", threads=4)
+
+
+def test_less_than_no_threads_are_refused() -> None:
+    with pytest.raises(ConfigError, match="-1 threads"):
+        backend.overlap_statistics(["a"], [["a"]], tokeniser="words", threads=-1)

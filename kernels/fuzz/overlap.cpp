@@ -1,0 +1,226 @@
+// Fuzzes the overlap core against a slow, obvious truth, on every instruction set that runs here.
+//
+// With Clang: -fsanitize=fuzzer,address,undefined, and libFuzzer drives it. With any compiler: -DM4I_FUZZ_ALONE and
+// -fsanitize=address,undefined, and main() below drives it: `overlap EXECUTIONS SEED [FILE ...]`; files are run first.
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "../src/overlap.hpp"
+
+namespace {
+
+using Tokens = std::vector<std::string>;
+
+struct Truth {
+    std::int32_t length, length_lcs, closest;
+    std::int32_t best[m4i::kOrders];
+    std::vector<std::int32_t> lcs, other_length, other_length_lcs;
+    std::vector<m4i::Counts> matches;
+};
+
+bool is_word(unsigned char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+bool is_space(unsigned char c) { return c == ' ' || (c >= 9 && c <= 13) || (c >= 0x1C && c <= 0x1F); }
+
+Tokens split_at_spaces(std::string_view text) {
+    Tokens tokens(1);
+    for (const char c : text) {
+        if (c == ' ') {
+            tokens.emplace_back();
+        } else {
+            tokens.back() += c;
+        }
+    }
+    return tokens;
+}
+
+Tokens tokens_of(std::string_view text, m4i::Tokeniser tokeniser) {
+    Tokens tokens;
+    std::string token;
+    const bool words = tokeniser == m4i::Tokeniser::words || tokeniser == m4i::Tokeniser::rouge_score;
+    for (std::size_t i = 0; i <= text.size(); ++i) {
+        const auto c = static_cast<unsigned char>(i < text.size() ? text[i] : ' ');
+        bool inside;
+        if (words) {
+            const bool between = i > 0 && i + 1 < text.size() && is_word(text[i - 1]) && is_word(text[i + 1]);
+            inside = is_word(c) || (tokeniser == m4i::Tokeniser::words && c == '\'' && between);
+        } else {
+            inside = i < text.size() && !is_space(c);
+        }
+        if (i < text.size() && inside) {
+            token += static_cast<char>(words && c >= 'A' && c <= 'Z' ? c + 32 : c);
+        } else if (!token.empty()) {
+            tokens.push_back(token);
+            token.clear();
+        }
+    }
+    return tokens;
+}
+
+std::int32_t lcs_of(const Tokens& a, const Tokens& b) {
+    std::vector<std::int32_t> row(b.size() + 1, 0);
+    for (const std::string& x : a) {
+        std::int32_t diagonal = 0;
+        for (std::size_t j = 0; j < b.size(); ++j) {
+            const std::int32_t above = row[j + 1];
+            row[j + 1] = x == b[j] ? diagonal + 1 : std::max(row[j + 1], row[j]);
+            diagonal = above;
+        }
+    }
+    return row[b.size()];
+}
+
+using Ngrams = std::map<Tokens, std::int32_t>;
+
+Ngrams ngrams_of(const Tokens& tokens, std::size_t n) {
+    Ngrams counts;
+    for (std::size_t i = 0; i + n <= tokens.size(); ++i) ++counts[Tokens(tokens.begin() + i, tokens.begin() + i + n)];
+    return counts;
+}
+
+Truth truth_of(const std::vector<std::string>& texts, m4i::Tokeniser tokeniser) {
+    const auto steps = [&](const std::string& text) {
+        return tokeniser == m4i::Tokeniser::coco_space ? split_at_spaces(text) : tokens_of(text, tokeniser);
+    };
+    Truth truth{};
+    const Tokens hypothesis = tokens_of(texts[0], tokeniser), hypothesis_steps = steps(texts[0]);
+    truth.length = static_cast<std::int32_t>(hypothesis.size());
+    truth.length_lcs = static_cast<std::int32_t>(hypothesis_steps.size());
+    Ngrams best[m4i::kOrders];
+    for (std::size_t i = 1; i < texts.size(); ++i) {
+        const Tokens reference = tokens_of(texts[i], tokeniser), reference_steps = steps(texts[i]);
+        const auto length = static_cast<std::int32_t>(reference.size());
+        truth.other_length.push_back(length);
+        truth.other_length_lcs.push_back(static_cast<std::int32_t>(reference_steps.size()));
+        truth.lcs.push_back(lcs_of(hypothesis_steps, reference_steps));
+        const std::int32_t distance = std::abs(length - truth.length), before = std::abs(truth.closest - truth.length);
+        if (i == 1 || distance < before || (distance == before && length < truth.closest)) truth.closest = length;
+        m4i::Counts matches{};
+        for (int n = 0; n < m4i::kOrders; ++n) {
+            const Ngrams mine = ngrams_of(hypothesis, n + 1), other = ngrams_of(reference, n + 1);
+            for (const auto& [ngram, count] : mine) {
+                const auto found = other.find(ngram);
+                if (found == other.end()) continue;
+                const std::int32_t shared = std::min(count, found->second);
+                matches.of[n] += shared;
+                best[n][ngram] = std::max(best[n][ngram], shared);
+            }
+        }
+        truth.matches.push_back(matches);
+    }
+    for (int n = 0; n < m4i::kOrders; ++n) {
+        for (const auto& [ngram, count] : best[n]) truth.best[n] += count;
+    }
+    return truth;
+}
+
+void require(bool holds, const char* what, const char* machine) {
+    if (holds) return;
+    std::fprintf(stderr, "%s differs on %s\n", what, machine);
+    std::abort();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    // First byte: tokeniser. Then texts, each ended by byte 255; 254 ends a record. Other high bits fall: ASCII only,
+    // since the rest is tokenised by Python.
+    if (size < 2) return 0;
+    const auto tokeniser = static_cast<m4i::Tokeniser>(data[0] % 4);
+    std::vector<std::vector<std::string>> records(1, std::vector<std::string>(1));
+    for (std::size_t i = 1; i < size; ++i) {
+        if (data[i] == 254) {
+            records.emplace_back(1);
+        } else if (data[i] == 255) {
+            records.back().emplace_back();
+        } else {
+            records.back().back() += static_cast<char>(data[i] & 0x7F);
+        }
+    }
+    // Each text in memory of its own, exactly as long as it is, so that a read beyond it is seen.
+    std::vector<std::unique_ptr<char[]>> memory;
+    std::vector<m4i::Text> texts;
+    std::vector<std::uint32_t> sizes;
+    std::size_t pairs = 0;
+    for (const auto& record : records) {
+        for (const std::string& text : record) {
+            memory.push_back(std::make_unique<char[]>(text.size()));
+            std::copy(text.begin(), text.end(), memory.back().get());
+            texts.push_back({memory.back().get(), text.size(), false});
+        }
+        sizes.push_back(static_cast<std::uint32_t>(record.size()));
+        pairs += record.size() - 1;
+    }
+    std::vector<Truth> truths;
+    for (const auto& record : records) truths.push_back(truth_of(record, tokeniser));
+
+    for (const char* const name : {"baseline", "avx2", "avx512"}) {
+        const m4i::Machine* const machine = m4i::machine_named(name);
+        if (machine == nullptr) continue;
+        std::vector<std::int32_t> length(records.size()), length_lcs(records.size()), closest(records.size());
+        std::vector<m4i::Counts> best(records.size()), matches(pairs);
+        std::vector<std::int32_t> lcs(pairs), other(pairs), other_lcs(pairs);
+        m4i::Comparer comparer(tokeniser, *machine);
+        comparer.compare(texts.data(), sizes.data(), sizes.size(),
+                         {length.data(), length_lcs.data(), best.data(), closest.data(), lcs.data(), matches.data(),
+                          other.data(), other_lcs.data()});
+        std::size_t pair = 0;
+        for (std::size_t i = 0; i < records.size(); ++i) {
+            const Truth& truth = truths[i];
+            require(length[i] == truth.length, "hypothesis_length", name);
+            require(length_lcs[i] == truth.length_lcs, "hypothesis_length_lcs", name);
+            require(closest[i] == truth.closest, "closest_length", name);
+            require(std::equal(truth.best, truth.best + m4i::kOrders, best[i].of), "best_matches", name);
+            for (std::size_t j = 0; j < truth.lcs.size(); ++j, ++pair) {
+                require(lcs[pair] == truth.lcs[j], "lcs", name);
+                require(other[pair] == truth.other_length[j], "reference_length", name);
+                require(other_lcs[pair] == truth.other_length_lcs[j], "reference_length_lcs", name);
+                require(std::equal(truth.matches[j].of, truth.matches[j].of + m4i::kOrders, matches[pair].of), "matches",
+                        name);
+            }
+        }
+    }
+    return 0;
+}
+
+#ifdef M4I_FUZZ_ALONE
+#include <fstream>
+#include <iterator>
+#include <random>
+
+int main(int count, char** arguments) {
+    for (int i = 3; i < count; ++i) {
+        std::ifstream file(arguments[i], std::ios::binary);
+        const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+        LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
+    }
+    const long executions = count > 1 ? std::atol(arguments[1]) : 100'000;
+    std::mt19937_64 dice(count > 2 ? std::strtoull(arguments[2], nullptr, 10) : 0);
+    const auto below = [&](std::uint64_t bound) { return dice() % bound; };
+    const std::string_view pieces[] = {"a",  "b",    "A",   "dog", "abcdefg", "abcdefgh", "abcdefghi", "skateboarding",
+                                       " ",  " ",    " ",   "  ",  "\t",      "'",        "don't",     "\x1c",
+                                       "9",  "\x7f", "\xff", "\xff", "\xfe",  "-",        ".",         "the"};
+    std::vector<std::uint8_t> input;
+    for (long execution = 0; execution < executions; ++execution) {
+        input.assign(1, static_cast<std::uint8_t>(below(4)));
+        const std::uint64_t kinds = 1 + below(std::size(pieces)), length = below(5) == 0 ? below(900) : below(120);
+        while (input.size() < length + 2) {
+            if (below(40) == 0) {
+                input.push_back(static_cast<std::uint8_t>(below(256)));
+            } else {
+                const std::string_view piece = pieces[(below(kinds) + execution) % std::size(pieces)];
+                input.insert(input.end(), piece.begin(), piece.end());
+                if (below(3) != 0) input.push_back(' ');
+            }
+        }
+        LLVMFuzzerTestOneInput(input.data(), input.size());
+    }
+    std::printf("%ld executions agree\n", executions);
+}
+#endif
