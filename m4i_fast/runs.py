@@ -51,6 +51,14 @@ class Run:
             raise RunError(f"'{name}' is missing in this run", where=self.root, cure=f"Run first: {made_by}")
         return path
 
+    def stamp(self, name: str) -> dict[str, Any] | None:
+        """The stamp of a stage that ended; None where it never did, or where the stamp is damaged."""
+        try:
+            found = read_json(self.root / f"stages/{name}.json")
+        except RunError:
+            return None
+        return found if _is_stamp(found) else None
+
     def stamps(self) -> dict[str, dict[str, Any]]:
         """All stages done so far, by name, in the order in which they ended."""
         found = []
@@ -232,7 +240,7 @@ def stage(
 
 
 def _is_stamp(found: object) -> bool:
-    needed = {"name": str, "ended": int | float, "wall_s": int | float, "facts": dict, "outputs": dict}
+    needed = {"name": str, "ended": int | float, "wall_s": int | float, "facts": dict, "inputs": dict, "outputs": dict}
     return isinstance(found, dict) and all(isinstance(found.get(key), kind) for key, kind in needed.items())
 
 

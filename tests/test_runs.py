@@ -264,7 +264,8 @@ def test_stamps_come_in_the_order_in_which_they_ended(tmp_path: Path) -> None:
     run = Run(tmp_path)
     for name, ended in (("a", 3.0), ("b", 1.0), ("c", 2)):
         write_json(
-            run.path(f"stages/{name}.json"), {"name": name, "ended": ended, "wall_s": 0, "facts": {}, "outputs": {}}
+            run.path(f"stages/{name}.json"),
+            {"name": name, "ended": ended, "wall_s": 0, "facts": {}, "inputs": {}, "outputs": {}},
         )
     assert list(run.stamps()) == ["b", "c", "a"]
     write_json(run.path("stages/d.json"), {"name": "d"})

@@ -11,6 +11,7 @@ from m4i_fast.errors import AuditError, ConfigError, RunError
 from m4i_fast.runs import Run, StageReport, open_run, stage
 from m4i_fast.stages.features import keep_features
 from m4i_fast.stages.settings import AttackSettings, QuerySettings
+from m4i_fast.stages.standing import sources
 
 __all__ = ["fit_stage", "score_stage"]
 
@@ -63,7 +64,7 @@ def score_stage(run: Run, heads: Path, *, again: bool = False) -> StageReport:
         raise RunError("no heads (*.onnx) in this folder", where=heads, cure="Run first: m4i-fast attack fit")
     z = _z_of(files, heads)
     tables = keep_features(run, z=z)
-    inputs = {f"features {need}": run.path(f"features/{need}.parquet") for need in tables}
+    inputs = {f"features {need}": run.path(f"features/{need}.parquet") for need in tables} | sources(run)
     return stage(
         run,
         "attack-score",

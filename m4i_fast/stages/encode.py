@@ -8,6 +8,7 @@ from typing import Any
 from m4i_fast.errors import EngineError
 from m4i_fast.runs import Run, StageReport, stage
 from m4i_fast.stages.settings import QuerySettings
+from m4i_fast.stages.standing import made_by, need_current
 
 __all__ = ["encode_stage", "towers_in"]
 
@@ -31,15 +32,17 @@ def towers_in(folder: Path) -> tuple[Path, Path]:
 
 def encode_stage(run: Run, encoders: Path, settings: QuerySettings, *, again: bool = False) -> StageReport:
     """Write ``embeddings/image.parquet`` and ``embeddings/text.parquet``; rows that cannot be encoded are NaN."""
-    made_by = f"m4i-fast query DATA --engine ENGINE --out {run.root}"
+    records = run.need("records.parquet", made_by=made_by(run, "query"))
+    generations = run.need("generations", made_by=made_by(run, "query"))
     image, text = towers_in(encoders)
+    need_current(run, "query")
     return stage(
         run,
         "encode",
         settings={"provider": settings.provider, "batch": settings.batch},
         inputs={
-            "records": run.need("records.parquet", made_by=made_by),
-            "generations": run.need("generations", made_by=made_by),
+            "records": records,
+            "generations": generations,
             "image tower": image,
             "text tower": text,
         },

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from m4i_fast.runs import Run, StageReport, read_json, stage
 from m4i_fast.stages.settings import EvaluateSettings
+from m4i_fast.stages.standing import made_by, need_scored
 from m4i_fast.types import Estimate, Membership, MembershipScores, Record
 
 if TYPE_CHECKING:
@@ -45,16 +46,17 @@ def evaluate_stage(
     Raises:
         AuditError: one class only, records without labels, nothing scored.
         DataError: the labels cannot be read.
+        RunError: a stage before has not ended, or its files are not of what now stands in the run.
     """
     from m4i_fast.data.labels import read_membership_file
 
     read_membership_file(membership)  # a fault in it is named before anything is done
-    made_by = f"m4i-fast attack score {run.root} --heads HEADS"
     inputs = {
-        "records": run.need("records.parquet", made_by="m4i-fast query"),
-        "scores": run.need("scores.parquet", made_by=made_by),
+        "records": run.need("records.parquet", made_by=made_by(run, "query")),
+        "scores": run.need("scores.parquet", made_by=made_by(run, "attack-score")),
         "membership": membership,
     }
+    need_scored(run, "attack-score")
     for name in ("embeddings/image.parquet", "shadow/records.parquet"):
         if run.path(name).exists():
             inputs[name] = run.path(name)

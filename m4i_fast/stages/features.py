@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from m4i_fast.errors import RunError
 from m4i_fast.runs import Run
+from m4i_fast.stages.standing import need_scored
 from m4i_fast.types import FeatureTable
 
 __all__ = ["features_of", "keep_features"]
@@ -20,9 +21,11 @@ def keep_features(run: Run, *, z: str) -> dict[str, FeatureTable]:
         By need (``overlap``, ``z``, ``both``), the tables.
 
     Raises:
-        RunError: the run holds neither.
+        RunError: the run holds neither, or one that is not of the answers and records that now stand there.
     """
     from m4i_fast.tables import write_features
+
+    need_scored(run)
 
     tables = features_of(run, z=z)
     for need, table in tables.items():

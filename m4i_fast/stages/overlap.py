@@ -6,6 +6,7 @@ from typing import Any
 
 from m4i_fast.runs import Run, StageReport, stage
 from m4i_fast.stages.settings import OverlapSettings
+from m4i_fast.stages.standing import made_by, need_current
 
 __all__ = ["overlap_stage"]
 
@@ -14,8 +15,9 @@ def overlap_stage(run: Run, settings: OverlapSettings, *, again: bool = False) -
     """Write ``overlap.parquet``: a row a record; NaN where a record has no caption or no reference."""
     from m4i_fast.text.recipes import recipe_named
 
-    records = run.need("records.parquet", made_by=f"m4i-fast query DATA --engine ENGINE --out {run.root}")
-    generations = run.need("generations", made_by=f"m4i-fast query DATA --engine ENGINE --out {run.root}")
+    records = run.need("records.parquet", made_by=made_by(run, "query"))
+    generations = run.need("generations", made_by=made_by(run, "query"))
+    need_current(run, "query")
     return stage(
         run,
         "overlap",

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from m4i_fast.runs import Run, StageReport, stage
+from m4i_fast.stages.standing import made_by, need_scored
 
 __all__ = ["report_stage"]
 
 
 def report_stage(run: Run, *, again: bool = False) -> StageReport:
     """Write ``report.html`` and ``scores.csv`` of an evaluated run."""
-    made_by = f"m4i-fast evaluate {run.root} --membership LABELS"
-    inputs = {name: run.need(name, made_by=made_by) for name in ("result.json", "scores.parquet", "judged.parquet")}
+    made = made_by(run, "evaluate")
+    inputs = {name: run.need(name, made_by=made) for name in ("result.json", "scores.parquet", "judged.parquet")}
+    need_scored(run, "attack-score", "evaluate")
     return stage(
         run,
         "report",

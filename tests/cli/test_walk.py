@@ -335,3 +335,47 @@ def test_the_demonstration_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert (tmp_path / "demo/shifted/result.json").stat().st_mtime_ns == stamp
     for name, result in results.items():
         assert any(name in line and result["verdict"]["kind"] in line for line in table.out.splitlines())
+
+
+def test_old_files_of_a_captioner_asked_anew_are_not_judged(house: House, walked: Path, tmp_path: Path) -> None:
+    """Ids still fit, so nothing but the stamps knows that scores are those of the captioner before."""
+    run, heads = tmp_path / "run", walked.parent / "heads"
+    shutil.copytree(walked, run)
+    data, labels = house.split / "target/records.parquet", house.split / "target/membership.parquet"
+    score = ("attack", "score", run, "--heads", heads)
+    evaluate, report = ("evaluate", run, "--membership", labels), ("report", run)
+    before = {each: (run / each).read_bytes() for each in ("result.json", "scores.csv", "report.html")}
+
+    def refused(command: tuple[object, ...], cure: str) -> None:
+        done = m4i(*command)
+        assert done.code == 2, command
+        assert f"Run first: m4i-fast {cure} {run}" in done.err
+        assert before == {each: (run / each).read_bytes() for each in before}
+
+    asked = m4i("query", data, "--engine", house.engines / "shadow.onnx", "--out", run, "--again", "--quiet")
+    assert asked.code == 0
+    for command in (score, evaluate, report):
+        refused(command, "overlap")
+    assert m4i("overlap", run).code == 0
+    for command in (score, evaluate, report):
+        refused(command, "encode")
+    assert m4i("encode", run, "--encoders", house.engines / "encoders", "--quiet").code == 0
+    for command in (evaluate, report):
+        refused(command, "attack score")
+    assert m4i(*score).code == 0
+    refused(report, "evaluate")
+    assert m4i(*evaluate).code == 0
+    assert m4i(*report).code == 0
+    assert (run / "scores.csv").read_bytes() != before["scores.csv"]
+
+
+def test_scores_of_another_recipe_than_the_overlap_now_has_are_not_judged(
+    house: House, walked: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(walked, run)
+    assert m4i("overlap", run, "--recipe", "rouge-score").code == 0
+    done = m4i("evaluate", run, "--membership", house.split / "target/membership.parquet")
+    assert done.code == 2
+    assert "overlap.parquet" in done.err
+    assert "m4i-fast attack score" in done.err
