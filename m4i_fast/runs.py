@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from m4i_fast import __version__
-from m4i_fast.errors import RunError, RunFailed
+from m4i_fast.errors import RunError, RunFailed, UserError
 
 __all__ = ["Run", "StageReport", "atomic_path", "open_run", "read_json", "sha256_of", "stage", "write_json"]
 
@@ -221,9 +221,16 @@ def stage(
         same = _is_stamp(stamp) and all(stamp.get(key) == wanted[key] for key in wanted)
         if same and all(_stands(run.path(out), digest) for out, digest in stamp["outputs"].items()):
             return StageReport(name, kept=True, wall_s=stamp["wall_s"], facts=stamp["facts"])
+    earlier = run.stamp(name)
     stamp_path.unlink(missing_ok=True)
     started = time.perf_counter()
-    facts = dict(work() or {})
+    try:
+        facts = dict(work() or {})
+    except UserError:
+        # Refused before anything was written: what stands is still the earlier stage's.
+        if earlier is not None and all(_stands(run.path(out), digest) for out, digest in earlier["outputs"].items()):
+            write_json(stamp_path, earlier)
+        raise
     wall = time.perf_counter() - started
     write_json(
         stamp_path,

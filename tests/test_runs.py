@@ -271,3 +271,22 @@ def test_stamps_come_in_the_order_in_which_they_ended(tmp_path: Path) -> None:
     write_json(run.path("stages/d.json"), {"name": "d"})
     with pytest.raises(RunError, match=r"d\.json: not the stamp of a stage"):
         run.stamps()
+
+
+def test_a_stage_that_is_refused_before_it_wrote_anything_keeps_its_stamp(tmp_path: Path) -> None:
+    copy = Copying(tmp_path)
+    copy()
+    before = copy.run.path("stages/copy.json").read_bytes()
+
+    def refuse() -> None:
+        raise RunError("this run holds answers of another engine")
+
+    def spoil() -> None:
+        copy.run.path("out.txt").write_text("half")
+        raise RunError("no more")
+
+    for work, stays in ((refuse, True), (spoil, False)):
+        with pytest.raises(RunError):
+            stage(copy.run, "copy", settings={"other": 1}, inputs={}, outputs=["out.txt"], work=work)
+        assert copy.run.path("stages/copy.json").exists() is stays
+        assert not stays or copy.run.path("stages/copy.json").read_bytes() == before

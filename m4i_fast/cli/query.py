@@ -39,9 +39,9 @@ def query(
     from m4i_fast.stages.settings import DataSettings, QuerySettings
 
     hush(quiet or json)
-    # Looked at first: a misspelt DATA or ENGINE leaves no folder behind.
+    # Looked at first: a misspelt DATA or ENGINE leaves no folder behind, and with --again all that stands in it.
     records = load_records(DataSettings(path=str(data), images=str(images) if images else None, format=format))
-    if not out.exists():
+    if again or not out.exists():
         with open_captioner(engine, provider=provider.value, threads=threads):
             pass
     with open_run(out) as run:

@@ -112,5 +112,5 @@ def _refuse(path: Path, what: str, run: Run) -> None:
     raise RunError(
         f"a result that stands in this run {what}",
         where=path,
-        cure=f"Choose another folder with --out, or replace what stands in {run.root} with --again.",
+        cure=f"Choose another folder with --out, or replace what stands in {run.root} with: m4i-fast query ... --again",
     )

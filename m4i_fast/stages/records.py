@@ -43,6 +43,7 @@ def keep_records(run: Run, records: list[Record], *, again: bool = False) -> lis
     Raises:
         RunError: the run holds answers about other records, and ``again`` does not say that they may go.
     """
+    from m4i_fast.query.parts import clear_parts, part_paths
     from m4i_fast.tables import read_records, write_records
 
     ordered = [_as_kept(record) for record in sorted(records, key=lambda record: record.id)]
@@ -51,12 +52,14 @@ def keep_records(run: Run, records: list[Record], *, again: bool = False) -> lis
     if held == ordered:
         return ordered
     # Refused before it is replaced: a run's answers and its records must stay of one another.
-    if held is not None and not again and _asked(held) != _asked(ordered) and any(run.path("generations").glob("*")):
-        raise RunError(
-            "this run holds answers about other records",
-            where=run.root,
-            cure="Choose another folder with --out, or replace what stands in it with: m4i-fast query ... --again",
-        )
+    if held is not None and _asked(held) != _asked(ordered) and part_paths(run):
+        if not again:
+            raise RunError(
+                "this run holds answers about other records",
+                where=run.root,
+                cure="Choose another folder with --out, or replace what stands in it with: m4i-fast query ... --again",
+            )
+        clear_parts(run)
     write_records(path, ordered)
     return read_records(path)
 

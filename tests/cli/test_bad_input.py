@@ -282,15 +282,23 @@ def test_an_output_folder_in_use(house: House, tmp_path: Path) -> None:
         pass
 
 
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def test_an_output_folder_of_another_run(house: House, scored: Path) -> None:
     data, engine = house.split / "shadow/records.parquet", house.engines / "target.onnx"
-    before = (scored / "records.parquet").read_bytes()
+    before = _contents(scored)
     refused(m4i("query", data, "--engine", engine, "--out", scored), "other records", "--out", "--again")
     other = house.engines / "shadow.onnx"
     refused(
-        m4i("query", house.split / "target/records.parquet", "--engine", other, "--out", scored, "--quiet"), "--again"
+        m4i("query", house.split / "target/records.parquet", "--engine", other, "--out", scored, "--quiet"),
+        "m4i-fast query ... --again",
     )
-    assert (scored / "records.parquet").read_bytes() == before
+    # Replacing was asked for, but by an engine that cannot caption.
+    wrong = house.engines / "encoders/image.onnx"
+    refused(m4i("query", data, "--engine", wrong, "--out", scored, "--again", "--quiet"), "wrong kind")
+    assert _contents(scored) == before
 
 
 def test_an_output_that_is_a_file(house: House, put: Callable[..., Path]) -> None:
