@@ -15,6 +15,7 @@ from m4i_fast.runs import atomic_path
 __all__ = ["convert", "merge", "parse_assignment", "read_toml", "write_toml"]
 
 Settings = TypeVar("Settings")
+_KEYS = "All keys and their meaning: docs/audit.md."
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -33,7 +34,11 @@ def read_toml(path: Path) -> dict[str, Any]:
         message = str(error)
         place = re.search(r"\(at line (\d+), column (\d+)\)", message)
         where = f"{path}:{place[1]}:{place[2]}" if place else str(path)
-        raise ConfigError(f"not valid TOML: {message.split(' (at ', maxsplit=1)[0]}", where=where) from error
+        raise ConfigError(
+            f"not valid TOML: {message.split(' (at ', maxsplit=1)[0]}",
+            where=where,
+            cure="See https://toml.io for its rules.",
+        ) from error
 
 
 def convert(values: Mapping[str, Any], kind: type[Settings], *, where: object) -> Settings:
@@ -49,7 +54,7 @@ def convert(values: Mapping[str, Any], kind: type[Settings], *, where: object) -
     except msgspec.ValidationError as error:
         message = str(error).replace("$.", "").replace("`$`", "the top level")
         message = message.replace("Object contains", "there is an").replace("Object missing", "missing the")
-        raise ConfigError(f"{message}{_nearest(message, kind)}", where=where) from error
+        raise ConfigError(f"{message}{_nearest(message, kind)}", where=where, cure=_KEYS) from error
 
 
 def merge(base: Mapping[str, Any], *overrides: Mapping[str, Any]) -> dict[str, Any]:

@@ -90,7 +90,7 @@ def open_run(root: Path, *, create: bool = True) -> Iterator[Run]:
     import filelock
 
     if root.exists() and not root.is_dir():
-        raise RunError("this is a file, not a run folder", where=root, cure="Choose another folder with --out.")
+        raise RunError("this is a file, not a run folder", where=root, cure="Give the path of a folder, for a new run with --out.")
     if not root.exists() and not create:
         raise RunError(
             "no such run folder",

@@ -43,7 +43,7 @@ def inspect(
             print(f"    {render.plain(caption)}")
 
 
-@app.command("split")
+@app.command("split", short_help="Draw disjoint sets, near-duplicates removed.")
 def split(
     data: options.DataFile,
     out: Annotated[Path, typer.Option(help="Folder for the split.")],

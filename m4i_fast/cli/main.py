@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from m4i_fast.cli import attack, audit, data, demo, doctor, encode, evaluate, export, overlap, query, report, train
-from m4i_fast.errors import M4IError
+from m4i_fast.errors import M4IError, UserError
 
 __all__ = ["app", "main"]
 
@@ -72,6 +72,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(error.exit_code)
     except BrokenPipeError:
         _reader_gone()
+    except OSError as error:
+        # A path that no check foresaw: a name too long, a loop of links, no right to read. Without a path it is ours.
+        if error.filename is None:
+            raise
+        _complain(
+            UserError(
+                f"cannot be opened ({error.strerror})",
+                where=os.fsdecode(error.filename),
+                cure="Check the path, and that you may read or write there.",
+            )
+        )
+        sys.exit(UserError.exit_code)
     except SystemExit as end:
         # Typer ends the process itself for these two, without a word that would help.
         if end.code == 130:

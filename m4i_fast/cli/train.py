@@ -64,7 +64,7 @@ SettingsFile = Annotated[
 ]
 
 
-@app.command("captioner")
+@app.command("captioner", short_help="Train a Show-and-Tell captioner.")
 def captioner(
     data: options.DataFile,
     out: Annotated[Path, typer.Option(help="Checkpoint folder. The same command goes on where it stood.")],
@@ -100,7 +100,7 @@ def captioner(
     _train(train_captioner_alone, data, out, only, membership, settings, flags, assign, images, format, json, quiet)
 
 
-@app.command("encoders")
+@app.command("encoders", short_help="Train the image and text towers.")
 def encoders(
     data: options.DataFile,
     out: Annotated[Path, typer.Option(help="Checkpoint folder. The same command goes on where it stood.")],

@@ -183,7 +183,9 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
         EngineError: missing, of an unknown kind, damaged, or a pickle that holds more than tensors.
     """
     if not path.is_file():
-        raise EngineError("no such file of weights", where=path)
+        raise EngineError(
+            "no such file of weights", where=path, cure="Give a .safetensors or .pth file with torchvision's names."
+        )
     if path.suffix == ".safetensors":
         from safetensors import SafetensorError
         from safetensors.torch import load_file

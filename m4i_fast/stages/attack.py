@@ -12,6 +12,7 @@ from m4i_fast.runs import Run, StageReport, open_run, stage
 from m4i_fast.stages.features import keep_features
 from m4i_fast.stages.settings import AttackSettings, QuerySettings
 from m4i_fast.stages.standing import sources
+from m4i_fast.types import Membership
 
 __all__ = ["fit_stage", "score_stage"]
 
@@ -33,9 +34,13 @@ def fit_stage(
         ConfigError: an attack of no known name.
         RunError: the run lacks what a named attack needs.
         AuditError: one class only, too few records.
+        DataError: the labels cannot be read.
     """
+    from m4i_fast.data.labels import read_membership_file
+
     tables = keep_features(shadow, z=settings.z)
     names = _chosen(settings.names, tuple(tables), shadow)
+    labels = read_membership_file(membership)  # before it is hashed: this says what is wrong with the file
     inputs = {f"features {need}": shadow.path(f"features/{need}.parquet") for need in tables}
     inputs["membership"] = membership
     with open_run(heads) as opened:
@@ -45,7 +50,7 @@ def fit_stage(
             settings={"attacks": names, "z": settings.z, "seed": seed},
             inputs=inputs,
             outputs=[f"{name}.onnx" for name in names],
-            work=lambda: _fit(shadow, opened, membership, names, tables, seed),
+            work=lambda: _fit(shadow, opened, labels, names, tables, seed),
             again=again,
         )
 
@@ -119,17 +124,15 @@ def _chosen(asked: tuple[str, ...], has: tuple[str, ...], shadow: Run) -> list[s
 
 
 def _fit(
-    shadow: Run, heads: Run, membership: Path, names: list[str], tables: dict[str, Any], seed: int
+    shadow: Run, heads: Run, labels: Membership, names: list[str], tables: dict[str, Any], seed: int
 ) -> dict[str, Any]:
     from threadpoolctl import threadpool_limits
 
     from m4i_fast.attacks.fitting import ATTACKS, fit
     from m4i_fast.attacks.onnx_file import save_head
-    from m4i_fast.data.labels import read_membership_file
     from m4i_fast.progress import progress
     from m4i_fast.tables import read_records
 
-    labels = read_membership_file(membership)
     groups = [record.group for record in read_records(shadow.path("records.parquet"))]
     fitted = []
     # One thread: sums are then in one order on every machine, and beside a busy neighbour BLAS's waiting threads made

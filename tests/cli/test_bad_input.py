@@ -360,3 +360,44 @@ def test_more_records_wanted_than_there_are(house: House, tmp_path: Path) -> Non
     done = m4i("data", "split", house.data, "--out", out, "--target-member", 200, "--target-nonmember", 200, "-q")
     refused(done, "400", "230")
     assert not (out / "split.json").exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("data", "inspect", "PATH"),
+        ("audit", "PATH"),
+        ("report", "PATH"),
+        ("overlap", "PATH"),
+        ("query", "PATH", "--engine", "ENGINE", "--out", "RUN"),
+        ("query", "DATA", "--engine", "ENGINE", "--out", "PATH"),
+        ("query", "DATA", "--engine", "PATH.onnx", "--out", "RUN"),
+    ],
+    ids=["inspect", "audit", "report", "overlap", "query data", "query out", "query engine"],
+)
+def test_a_name_that_no_file_can_have(command: tuple[str, ...], house: House, tmp_path: Path) -> None:
+    path = tmp_path / ("x" * 300)
+    given = {
+        "PATH": path,
+        "PATH.onnx": path.with_suffix(".onnx"),
+        "ENGINE": house.engines / "target.onnx",
+        "DATA": house.data,
+        "RUN": tmp_path / "run",
+    }
+    refused(m4i(*(given.get(each, each) for each in command)), path.name)
+
+
+@pytest.mark.parametrize("kind", ["absent", "loop", "fifo", "folder"])
+def test_labels_of_the_shadow_that_cannot_be_read(kind: str, house: House, tmp_path: Path) -> None:
+    run, labels = tmp_path / "run", tmp_path / "labels.csv"
+    records = house.split / "shadow/records.parquet"
+    assert m4i("query", records, "--engine", house.engines / "shadow.onnx", "--out", run, "--quiet").code == 0
+    assert m4i("overlap", run, "--quiet").code == 0
+    if kind == "loop":
+        labels.symlink_to(labels)
+    elif kind == "fifo":
+        os.mkfifo(labels)
+    elif kind == "folder":
+        labels.mkdir()
+    refused(m4i("attack", "fit", run, "--membership", labels), "labels.csv")
+    assert not (run / "heads").exists()
