@@ -45,7 +45,8 @@ class M4IError(Exception):
         self.cure = cure
         place = f"{self.where}: " if self.where else ""
         remedy = f" {cure}" if cure else ""
-        super().__init__(f"{place}{self.what}.{remedy}")
+        stop = "" if self.what.endswith("?") else "."
+        super().__init__(f"{place}{self.what}{stop}{remedy}")
 
 
 class UserError(M4IError):

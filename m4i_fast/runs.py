@@ -12,7 +12,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,17 @@ from typing import Any
 from m4i_fast import __version__
 from m4i_fast.errors import RunError, RunFailed, UserError
 
-__all__ = ["Run", "StageReport", "atomic_path", "open_run", "read_json", "sha256_of", "stage", "write_json"]
+__all__ = [
+    "Run",
+    "StageReport",
+    "atomic_path",
+    "need_vacant",
+    "open_run",
+    "read_json",
+    "sha256_of",
+    "stage",
+    "write_json",
+]
 
 TEMPORARY = ".m4i-tmp-"
 LOCK = ".m4i-lock"
@@ -90,7 +100,9 @@ def open_run(root: Path, *, create: bool = True) -> Iterator[Run]:
     import filelock
 
     if root.exists() and not root.is_dir():
-        raise RunError("this is a file, not a run folder", where=root, cure="Give the path of a folder, for a new run with --out.")
+        raise RunError(
+            "this is a file, not a run folder", where=root, cure="Give the path of a folder, for a new run with --out."
+        )
     if not root.exists() and not create:
         raise RunError(
             "no such run folder",
@@ -120,6 +132,28 @@ def open_run(root: Path, *, create: bool = True) -> Iterator[Run]:
         yield Run(root)
     finally:
         lock.release()
+
+
+def need_vacant(root: Path, *, own: Collection[str], mark: str) -> None:
+    """Hold that a folder may become a run: absent, empty but for hidden files and ``own``, or one already.
+
+    Args:
+        root: the folder.
+        own: names that may lie there before the run itself begins, such as ``shadow``.
+        mark: a file by which a run of this kind is known.
+
+    Raises:
+        RunError: it holds other things, among which the run's files would be scattered.
+    """
+    if not root.is_dir() or (root / mark).exists():
+        return
+    others = sorted(each.name for each in root.iterdir() if not each.name.startswith(".") and each.name not in own)
+    if others:
+        raise RunError(
+            f"this folder holds other things ({', '.join(others[:3])}{', ...' if len(others) > 3 else ''})",
+            where=root,
+            cure="Choose a new or empty folder with --out.",
+        )
 
 
 @contextmanager
@@ -232,23 +266,25 @@ def stage(
             write_json(stamp_path, earlier)
         raise
     wall = time.perf_counter() - started
-    write_json(
-        stamp_path,
-        wanted
-        | {
-            "outputs": {out: sha256_of(run.path(out)) for out in outputs},
-            "facts": facts,
-            "wall_s": round(wall, 3),
-            "ended": time.time(),
-            "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        },
-    )
+    stamp = wanted | {
+        "outputs": {out: sha256_of(run.path(out)) for out in outputs},
+        "facts": facts,
+        "wall_s": round(wall, 3),
+        "ended": time.time(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+    }
+    write_json(stamp_path, stamp | {"seal": _seal(stamp)})
     return StageReport(name, kept=False, wall_s=wall, facts=facts)
 
 
+def _seal(stamp: Mapping[str, Any]) -> str:
+    text = json.dumps({key: value for key, value in stamp.items() if key != "seal"}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def _is_stamp(found: object) -> bool:
-    needed = {"name": str, "ended": int | float, "wall_s": int | float, "facts": dict, "inputs": dict, "outputs": dict}
-    return isinstance(found, dict) and all(isinstance(found.get(key), kind) for key, kind in needed.items())
+    """Whether it is a stamp as ``stage`` wrote it: one that was edited says nothing any more."""
+    return isinstance(found, dict) and found.get("seal") == _seal(found)
 
 
 def _sweep(root: Path) -> None:

@@ -43,7 +43,14 @@ __all__ = [
 
 _STRING = pa.string()
 _ID = {"id": _STRING}
-_RECORDS = {"id": _STRING, "image": _STRING, "references": pa.list_(_STRING), "group": _STRING, "error": _STRING}
+_RECORDS = {
+    "id": _STRING,
+    "image": _STRING,
+    "references": pa.list_(_STRING),
+    "group": _STRING,
+    "error": _STRING,
+    "image_sha256": _STRING,
+}
 _GENERATIONS = {
     "id": _STRING,
     "text": _STRING,
@@ -52,11 +59,11 @@ _GENERATIONS = {
     "error": _STRING,
 }
 _MEMBERSHIP = {"id": _STRING, "is_member": pa.bool_()}
-_NULLABLE = frozenset({"error", "log_probs"})
+_NULLABLE = frozenset({"error", "log_probs", "image_sha256"})
 
 
 def write_records(path: Path, records: Sequence[Record]) -> None:
-    """Columns id, image, references (list), group, error."""
+    """Columns id, image, references (list), group, error, image_sha256."""
     _write(
         path,
         {
@@ -65,6 +72,7 @@ def write_records(path: Path, records: Sequence[Record]) -> None:
             "references": _strings([list(record.references) for record in records], path, pa.list_(pa.string())),
             "group": _strings([record.group or record.id for record in records], path),
             "error": _strings([record.error for record in records], path),
+            "image_sha256": _strings([record.image_sha256 for record in records], path),
         },
     )
 
@@ -72,7 +80,10 @@ def write_records(path: Path, records: Sequence[Record]) -> None:
 def read_records(path: Path) -> list[Record]:
     """The records of a run, in their order."""
     rows = _read(path, _RECORDS).to_pylist()
-    return [Record(row["id"], row["image"], tuple(row["references"]), row["group"], row["error"]) for row in rows]
+    return [
+        Record(row["id"], row["image"], tuple(row["references"]), row["group"], row["error"], row["image_sha256"])
+        for row in rows
+    ]
 
 
 def write_generations(path: Path, generations: Generations, *, metadata: Mapping[str, str] | None = None) -> None:
@@ -233,7 +244,7 @@ def _write(path: Path, columns: Mapping[str, Any], metadata: Mapping[str, str] |
 
 
 def _read(path: Path, needed: Mapping[str, pa.DataType]) -> pa.Table:
-    """A table whose ``needed`` columns are there, of their types, and (but for error and log_probs) without nulls."""
+    """A table whose ``needed`` columns are there, of their types, and (but for ``_NULLABLE``) without nulls."""
     if not path.is_file():
         raise DataError("no such file", where=path)
     try:

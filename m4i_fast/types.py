@@ -38,6 +38,7 @@ class Record:
         references: ground-truth captions; may be empty (the owner has pictures only).
         group: resampling unit; records of one image or one study share it. Usually the id.
         error: why the record cannot be read, or None.
+        image_sha256: of the image file's bytes, in hex, when the record was made; None where it was not looked at.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Record:
     references: tuple[str, ...] = ()
     group: str = ""
     error: str | None = None
+    image_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

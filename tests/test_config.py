@@ -55,7 +55,7 @@ def test_values_become_structs() -> None:
 
 
 def test_an_unknown_key_names_the_nearest_known_one() -> None:
-    with pytest.raises(ConfigError, match=r"a\.toml: .*unknown field `bacth`.*query.*did you mean 'batch'"):
+    with pytest.raises(ConfigError, match=r"a\.toml: .*unknown field `bacth`.*query.*did you mean 'batch'\? All keys"):
         convert({"out": "x", "query": {"bacth": 4}}, Audit, where="a.toml")
 
 

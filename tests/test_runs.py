@@ -1,6 +1,7 @@
 """The run folder: whole files or none, one process at a time, stages that are kept while nothing changed."""
 
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from m4i_fast.errors import RunError, RunFailed
-from m4i_fast.runs import Run, atomic_path, open_run, read_json, sha256_of, stage, write_json
+from m4i_fast.runs import Run, atomic_path, need_vacant, open_run, read_json, sha256_of, stage, write_json
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -260,13 +261,11 @@ def test_a_stage_that_fails_leaves_no_stamp(tmp_path: Path) -> None:
     assert copy() is False
 
 
-def test_stamps_come_in_the_order_in_which_they_ended(tmp_path: Path) -> None:
+def test_stamps_come_in_the_order_in_which_they_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = Run(tmp_path)
     for name, ended in (("a", 3.0), ("b", 1.0), ("c", 2)):
-        write_json(
-            run.path(f"stages/{name}.json"),
-            {"name": name, "ended": ended, "wall_s": 0, "facts": {}, "inputs": {}, "outputs": {}},
-        )
+        monkeypatch.setattr("m4i_fast.runs.time.time", lambda ended=ended: ended)
+        stage(run, name, settings={}, inputs={}, outputs=[], work=dict)
     assert list(run.stamps()) == ["b", "c", "a"]
     write_json(run.path("stages/d.json"), {"name": "d"})
     with pytest.raises(RunError, match=r"d\.json: not the stamp of a stage"):
@@ -290,3 +289,30 @@ def test_a_stage_that_is_refused_before_it_wrote_anything_keeps_its_stamp(tmp_pa
             stage(copy.run, "copy", settings={"other": 1}, inputs={}, outputs=["out.txt"], work=work)
         assert copy.run.path("stages/copy.json").exists() is stays
         assert not stays or copy.run.path("stages/copy.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("change", [{"facts": {}}, {"wall_s": 0}, {"ended": 0.0}])
+def test_a_stamp_that_was_edited_says_nothing(tmp_path: Path, change: dict[str, object]) -> None:
+    copy = Copying(tmp_path)
+    copy()
+    path = copy.run.path("stages/copy.json")
+    write_json(path, json.loads(path.read_text()) | change)
+    assert copy.run.stamp("copy") is None
+    assert copy() is False, "it is done again"
+    assert copy() is True
+
+
+def test_a_folder_of_other_things_becomes_no_run(tmp_path: Path) -> None:
+    for name in ("captions.json", "images", "more", "notes", ".hidden", "shadow"):
+        (tmp_path / name).touch()
+    with pytest.raises(RunError, match=r"holds other things \(captions\.json, images, more, \.\.\.\)\. .*--out"):
+        need_vacant(tmp_path, own=("shadow",), mark="records.parquet")
+    (tmp_path / "records.parquet").touch()
+    need_vacant(tmp_path, own=("shadow",), mark="records.parquet")
+
+
+def test_an_empty_folder_and_none_may_become_a_run(tmp_path: Path) -> None:
+    for name in (".hidden", "shadow"):
+        (tmp_path / name).touch()
+    need_vacant(tmp_path, own=("shadow",), mark="records.parquet")
+    need_vacant(tmp_path / "none", own=(), mark="records.parquet")

@@ -196,7 +196,7 @@ def test_large_strings_of_other_writers_are_read(tmp_path: Path) -> None:
         (tables.read_embeddings, {"id": ["a"], "values": [1.0]}, "no vectors of one length"),
         (tables.read_embeddings, {"id": ["a"]}, "no vectors of one length"),
         (tables.read_scores, {"id": ["a"], "mb": [1.0]}, "no table of scores"),
-        (tables.read_records, {"id": ["a"]}, "column image, references, group, error is missing"),
+        (tables.read_records, {"id": ["a"]}, "column image, references, group, error, image_sha256 is missing"),
         (lambda path: tables.read_generations([path]), {"id": ["a"]}, "column text, tokens"),
     ],
 )

@@ -33,12 +33,13 @@ def query(
     from m4i_fast.cli import render
     from m4i_fast.engines import open_captioner
     from m4i_fast.progress import hush
-    from m4i_fast.runs import open_run
+    from m4i_fast.runs import need_vacant, open_run
     from m4i_fast.stages.query import query_stage
     from m4i_fast.stages.records import keep_records, load_records
     from m4i_fast.stages.settings import DataSettings, QuerySettings
 
     hush(quiet or json)
+    need_vacant(out, own=("shadow", "heads", "split"), mark="records.parquet")
     # Looked at first: a misspelt DATA or ENGINE leaves no folder behind, and with --again all that stands in it.
     records = load_records(DataSettings(path=str(data), images=str(images) if images else None, format=format))
     if again or not out.exists():

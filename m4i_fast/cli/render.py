@@ -46,7 +46,7 @@ def _flat(pairs: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 def table(
     title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, header: bool = True, wrap: bool = False
 ) -> None:
-    """A table on standard output; numbers to the right; ``wrap``: long cells may be broken into lines."""
+    """A table on standard output; numbers to the right; ``wrap``: long cells but the first may be broken into lines."""
     from rich import box
     from rich.console import Console
     from rich.measure import Measurement
@@ -56,7 +56,7 @@ def table(
     drawn = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left", show_header=header, pad_edge=False)
     for index, name in enumerate(columns):
         numeric = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
-        drawn.add_column(name, justify="right" if numeric else "left", overflow="fold", no_wrap=not wrap)
+        drawn.add_column(name, justify="right" if numeric else "left", overflow="fold", no_wrap=not wrap or index == 0)
     for row in rows:
         drawn.add_row(*(Text(_shown(cell)) for cell in row))
     console = Console()

@@ -26,3 +26,4 @@ def report(
         render.emit_json({"report": str(run / "report.html"), "scores": str(run / "scores.csv"), "kept": done.kept})
         return
     print(f"{run / 'report.html'}\n{run / 'scores.csv'}")
+    print(render.stage_line("report", kept=done.kept, wall_s=done.wall_s))

@@ -1,7 +1,8 @@
 """Image files to pixels: whatever cannot be read becomes a zero picture with a reason, never an exception.
 
 Colour rules, so that one file always gives one picture: rotated as its EXIF says; transparency over white; 16-bit grey
-divided by 257; floating-point grey from 0..1 (or 0..255 where it exceeds 1); the first frame of an animation.
+divided by 257 (integers beyond 16 bits are refused: nothing says which value is white); floating-point grey from 0..1
+(or 0..255 where it exceeds 1); the first frame of an animation.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_PIXELS", "Decoded", "check_image", "decode", "decode_small"]
 
+WHITE_16 = 65_535
 MAX_PIXELS = 89_478_485
 """Larger pictures are refused as decompression bombs: Pillow's own limit, a quarter of a gigabyte of RGB."""
 
@@ -147,6 +149,8 @@ def _grey(image: Image.Image) -> Image.Image:
         if values.max(initial=0.0) <= 1:
             values = values * 255
     else:
+        if values.min(initial=0.0) < 0 or values.max(initial=0.0) > WHITE_16:
+            raise ValueError("grey of 32-bit integers beyond 16 bits: nothing says which value is white")
         values = values / 257  # 65535 is white
     return Image.fromarray(np.rint(values.clip(0, 255)).astype(np.uint8)).convert("RGB")
 

@@ -27,7 +27,7 @@ _NEEDED: dict[str, tuple[str, ...]] = {
     "captioner": ("image_size", "vocabulary", "max_tokens"),
     "image_encoder": ("image_size",),
     "text_encoder": ("vocabulary", "max_tokens"),
-    "head": ("features",),
+    "head": ("features", "recipe", "threshold"),
 }
 
 

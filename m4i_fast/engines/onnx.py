@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from m4i_fast.engines.metadata import EngineMetadata
 from m4i_fast.engines.onnx_session import Session, open_session
+from m4i_fast.engines.protocol import MODEL_GAVE
 from m4i_fast.errors import DataError, EngineError
 from m4i_fast.text.vocabulary import Vocabulary
 from m4i_fast.types import Generations, ImageBatch
@@ -27,7 +28,7 @@ __all__ = [
     "open_text_encoder",
 ]
 
-NOT_FINITE = "the model gave a log-probability that is not a number"
+NOT_FINITE = f"{MODEL_GAVE} a log-probability that is not a number"
 
 
 class _OnnxEngine:
@@ -133,6 +134,13 @@ class OnnxCaptioner(_TakesPixels):
                 where=self._session.path,
                 cure="Export it again with: m4i-fast export",
             )
+        longest = self.metadata.max_tokens
+        if longest is not None and width > longest:
+            raise EngineError(
+                f"output 'tokens' has {width} columns, and its metadata says that no caption is longer than {longest}",
+                where=self._session.path,
+                cure="Export it again with: m4i-fast export",
+            )
         return width
 
     def _faults(self, found: dict[str, np.ndarray[Any, Any]]) -> list[str | None]:
@@ -148,9 +156,9 @@ class OnnxCaptioner(_TakesPixels):
         faults: list[str | None] = [None] * len(lengths)
         for row in np.flatnonzero(bad_length | bad_token | not_finite).tolist():
             if bad_length[row]:
-                faults[row] = f"the model gave length {lengths[row]}, outside 0..{width}"
+                faults[row] = f"{MODEL_GAVE} length {lengths[row]}, outside 0..{width}"
             elif bad_token[row]:
-                faults[row] = f"the model gave a token outside its vocabulary of {size}"
+                faults[row] = f"{MODEL_GAVE} a token outside its vocabulary of {size}"
             else:
                 faults[row] = NOT_FINITE
         return faults

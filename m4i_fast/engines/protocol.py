@@ -11,7 +11,10 @@ import numpy.typing as npt
 from m4i_fast.engines.metadata import EngineMetadata
 from m4i_fast.types import Generations, ImageBatch
 
-__all__ = ["Captioner", "Engine", "Head", "ImageEncoder", "TextEncoder"]
+__all__ = ["MODEL_GAVE", "Captioner", "Engine", "Head", "ImageEncoder", "TextEncoder"]
+
+MODEL_GAVE = "the model gave"
+"""How the reason of a row begins whose picture was good and whose answer was not."""
 
 
 @runtime_checkable

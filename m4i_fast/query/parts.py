@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ def identify(engine_sha256: str, settings: Mapping[str, Any], records: Sequence[
     text = json.dumps(dict(settings), sort_keys=True, ensure_ascii=True)
     rows = hashlib.sha256()
     for record in records:  # escaped JSON, since names of files need not be UTF-8
-        rows.update(json.dumps([record.id, record.image, record.error]).encode() + b"\n")
+        rows.update(json.dumps([record.id, record.image, record.error, record.image_sha256]).encode() + b"\n")
     return Identity(engine_sha256, hashlib.sha256(text.encode()).hexdigest(), rows.hexdigest())
 
 
@@ -106,6 +107,8 @@ def clear_parts(run: Run) -> None:
     """Remove all parts: the query begins anew."""
     for path in part_paths(run):
         path.unlink(missing_ok=True)
+    with suppress(OSError):  # others may have put something there
+        run.path(FOLDER).rmdir()
 
 
 def _refuse(path: Path, what: str, run: Run) -> None:

@@ -169,7 +169,10 @@ def _score(run: Run, files: list[Path], tables: dict[str, Any]) -> dict[str, Any
                     where=file,
                     cure="Make the target's features with the shadow's settings and towers, or fit the heads again.",
                 )
-            values = aligned_values(table, tuple(about.features or ()), about.recipe, head=file.stem)
-            scores.append(MembershipScores(file.stem, table.ids, head.score(values), float(about.threshold or 0.0)))
+            # The metadata's check saw to both.
+            assert about.features is not None
+            assert about.threshold is not None
+            values = aligned_values(table, tuple(about.features), table.recipe, head=file.stem)
+            scores.append(MembershipScores(file.stem, table.ids, head.score(values), about.threshold))
     write_scores(run.path("scores.parquet"), scores)
     return {"scored": {each.attack: int(np.isfinite(each.values).sum()) for each in scores}}

@@ -54,6 +54,8 @@ def encode_stage(run: Run, encoders: Path, settings: QuerySettings, *, again: bo
 
 def _encode(run: Run, image: Path, text: Path, settings: QuerySettings) -> dict[str, Any]:
     from m4i_fast.query import encode
+    from m4i_fast.stages.records import need_pictures
 
+    need_pictures(run)
     report = encode(run, image, text, batch=settings.batch, provider=settings.provider, threads=settings.threads)
     return report.facts()

@@ -6,11 +6,13 @@ import datetime as dt
 import importlib.metadata
 import platform
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from m4i_fast.runs import Run, StageReport, read_json, stage
+from m4i_fast.runs import Run, StageReport, read_json, sha256_of, stage
+from m4i_fast.stages.records import need_pictures
 from m4i_fast.stages.settings import EvaluateSettings
 from m4i_fast.stages.standing import made_by, need_scored
 from m4i_fast.types import Estimate, Membership, MembershipScores, Record
@@ -46,7 +48,8 @@ def evaluate_stage(
     Raises:
         AuditError: one class only, records without labels, nothing scored.
         DataError: the labels cannot be read.
-        RunError: a stage before has not ended, or its files are not of what now stands in the run.
+        RunError: a stage before has not ended, its files are not of what now stands in the run, or pictures have
+            changed since the model was asked about them.
     """
     from m4i_fast.data.labels import read_membership_file
 
@@ -84,8 +87,12 @@ def _evaluate(
     from m4i_fast.validity.judge import judge_audit
     from m4i_fast.validity.verdict import verdict
 
+    started = time.perf_counter()
     records = read_records(run.path("records.parquet"))
     labels = _labels_of(records, read_membership_file(membership_file), membership_file)
+    for side in (run, Run(run.path("shadow"))):
+        if side.path("records.parquet").exists():
+            need_pictures(side)  # they are looked at again here: for the blind baselines and for near-duplicates
     scores = read_scores(run.path("scores.parquet"))
     groups = [record.group for record in records]
     # One thread, as for the fits: the same sums everywhere, and no slower.
@@ -105,7 +112,7 @@ def _evaluate(
             comparisons=_lead_over_strongest(judgement),
             counts=_counts(run, records, labels, shared) | about.get("counts", {}),
             recipes=_recipes(run),
-            provenance=_provenance(run, seed),
+            provenance=_provenance(run, seed, membership_file, started),
             unread=_unread(run, records),
             settings=about.get("settings", {}),
         )
@@ -231,7 +238,7 @@ def _recipes(run: Run) -> dict[str, str]:
     return found
 
 
-def _provenance(run: Run, seed: int) -> Any:
+def _provenance(run: Run, seed: int, membership: Path, started: float) -> Any:
     from m4i_fast.report.schema import Provenance
 
     hashes: dict[str, str] = {}
@@ -241,6 +248,9 @@ def _provenance(run: Run, seed: int) -> Any:
         for name, stamp in (Run(folder).stamps() if folder.exists() else {}).items():
             wall[f"{side}{name}"] = stamp["wall_s"]
             hashes |= {f"{side}{name}: {role}": digest for role, digest in stamp["inputs"].items()}
+    # This stage has no stamp yet.
+    hashes["evaluate: membership"] = sha256_of(membership)
+    wall["evaluate"] = round(time.perf_counter() - started, 3)
     command = run.path("command.json")
     return Provenance(
         seed=seed,

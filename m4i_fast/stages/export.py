@@ -30,6 +30,10 @@ def export_checkpoint(checkpoint: Path, out: Path, *, sample: int = 16) -> dict[
             raise DataError("a captioner becomes one file", where=out, cure=f"For example: --out {out}.onnx")
         report: Any = export_captioner(checkpoint, out, sample=sample)
     elif (checkpoint / "encoders.json").is_file():
+        if out.suffix == ".onnx":
+            raise DataError(
+                "the towers become a folder of two files", where=out, cure=f"For example: --out {out.with_suffix('')}"
+            )
         report = export_towers(checkpoint, out, sample=sample)
     else:
         raise DataError(

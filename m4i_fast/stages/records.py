@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from m4i_fast.errors import DataError, RunError
+from m4i_fast.progress import progress
 from m4i_fast.runs import Run
 from m4i_fast.stages.settings import DataSettings
 from m4i_fast.types import Record
 
-__all__ = ["keep_records", "load_records", "records_stage"]
+__all__ = ["keep_records", "load_records", "need_pictures", "records_stage"]
 
 
 def load_records(source: DataSettings) -> list[Record]:
@@ -38,15 +40,17 @@ def records_stage(run: Run, source: DataSettings, *, again: bool = False) -> lis
 
 
 def keep_records(run: Run, records: list[Record], *, again: bool = False) -> list[Record]:
-    """Write ``records.parquet``; a run that holds the same records already is left as it is.
+    """Write ``records.parquet``, each record with the hash of its picture; a run that holds the same is left as it is.
 
     Raises:
-        RunError: the run holds answers about other records, and ``again`` does not say that they may go.
+        RunError: the run holds answers about other records or pictures, and ``again`` does not say that they may go.
     """
+    from m4i_fast.data.fingerprints import fingerprinted
     from m4i_fast.query.parts import clear_parts, part_paths
     from m4i_fast.tables import read_records, write_records
 
-    ordered = [_as_kept(record) for record in sorted(records, key=lambda record: record.id)]
+    ordered = sorted(records, key=lambda record: record.id)
+    ordered = [_as_kept(record) for record in fingerprinted(ordered, _digests(ordered))]
     path = run.path("records.parquet")
     held = read_records(path) if path.exists() else None
     if held == ordered:
@@ -55,7 +59,7 @@ def keep_records(run: Run, records: list[Record], *, again: bool = False) -> lis
     if held is not None and _asked(held) != _asked(ordered) and part_paths(run):
         if not again:
             raise RunError(
-                "this run holds answers about other records",
+                _difference(held, ordered),
                 where=run.root,
                 cure="Choose another folder with --out, or replace what stands in it with: m4i-fast query ... --again",
             )
@@ -64,10 +68,50 @@ def keep_records(run: Run, records: list[Record], *, again: bool = False) -> lis
     return read_records(path)
 
 
-def _asked(records: list[Record]) -> list[tuple[str, str, str | None]]:
+def need_pictures(run: Run) -> None:
+    """Hold that the pictures of a run are still those that the model was asked about.
+
+    Records that were not made by ``query`` may have no hash; of these nothing is known.
+
+    Raises:
+        RunError: pictures have changed or gone since.
+    """
+    from m4i_fast.tables import read_records
+
+    records = [
+        record for record in read_records(run.path("records.parquet")) if record.image_sha256 and not record.error
+    ]
+    changed = [
+        record.image for record, digest in zip(records, _digests(records), strict=True) if digest != record.image_sha256
+    ]
+    if changed:
+        raise RunError(
+            f"{len(changed)} of {len(records)} images are not those that the model was asked about: changed or gone; "
+            f"the first: {changed[0]}",
+            where=run.root,
+            cure="Put them back, or ask anew: m4i-fast query ... --again",
+        )
+
+
+def _digests(records: list[Record]) -> list[str | None]:
+    from m4i_fast.data.fingerprints import image_digests
+
+    with progress("hash images", len(records)) as advance:
+        return image_digests(records, advance=advance)
+
+
+def _asked(records: list[Record]) -> list[tuple[str, str, str | None, str | None]]:
     """What an answer depends on; captions and groups may be corrected without asking the model again."""
-    return [(record.id, record.image, record.error) for record in records]
+    return [(record.id, record.image, record.error, record.image_sha256) for record in records]
+
+
+def _difference(held: list[Record], given: list[Record]) -> str:
+    """Why answers about ``held`` are none about ``given``."""
+    if [(record.id, record.image) for record in held] != [(record.id, record.image) for record in given]:
+        return "this run holds answers about other records"
+    changed = [new.image for old, new in zip(held, given, strict=True) if _asked([old]) != _asked([new])]
+    return f"{len(changed)} of {len(held)} images have changed since they were asked about, the first: {changed[0]}"
 
 
 def _as_kept(record: Record) -> Record:
-    return Record(record.id, record.image, record.references, record.group or record.id, record.error)
+    return replace(record, group=record.group or record.id)

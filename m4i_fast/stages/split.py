@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from m4i_fast.errors import ConfigError
-from m4i_fast.runs import Run, StageReport, open_run, stage
+from m4i_fast.runs import Run, StageReport, need_vacant, open_run, stage
 from m4i_fast.stages.records import load_records
 from m4i_fast.stages.settings import DataSettings, SplitSettings
 from m4i_fast.types import Record
@@ -27,6 +27,7 @@ def split_stage_alone(out: Path, data: DataSettings, settings: SplitSettings, *,
     """Split ``data`` into ``out``; gives the counts, and whether the same split stood there (``kept``)."""
     if not Path(data.path).exists():
         load_records(data)  # raises with what is wrong with it, before a folder is made
+    need_vacant(out, own=(), mark="split.json")
     with open_run(out) as run:
         done = split_stage(run, data, settings, seed=seed, folder=".")
         return done.facts | {"kept": done.kept}
@@ -64,9 +65,15 @@ def split_stage(
 def _split(
     run: Run, folder: str, data: DataSettings, settings: SplitSettings, seed: int, outputs: list[str]
 ) -> dict[str, Any]:
+    from m4i_fast.data.fingerprints import fingerprinted, image_digests
     from m4i_fast.data.splits import SIDES, write_split
+    from m4i_fast.progress import progress
 
     split, records = _KINDS[settings.kind](data, settings, seed)
+    used = {identity for ids in split.roles.values() for identity in ids}
+    records = [record for record in records if record.id in used]
+    with progress("hash images", len(records)) as advance:
+        records = fingerprinted(records, image_digests(records, advance=advance))
     files = {
         side: [str(Path(folder) / side / name) for name in ("records.parquet", "membership.parquet")] for side in SIDES
     }

@@ -65,7 +65,9 @@ class Pictures:
         """SHA-256 of each picture's content, the file as it lies there; empty where it cannot be opened."""
         if self._pixels is not None:
             return [hashlib.sha256(row.tobytes()).hexdigest() for row in self._pixels]
-        return ["" if record.error else _file_digest(record.image) for record in self._records]
+        from m4i_fast.data.fingerprints import image_digests
+
+        return [digest or "" for digest in image_digests(self._records)]
 
     def rows(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.uint8], list[str | None]]:
         """Pixels uint8 [n, S, S, 3] of some rows, zero where unreadable, and the reasons."""
@@ -161,13 +163,3 @@ def _write_part(folder: Path, values: torch.Tensor, rows: list[int], digests: Se
     packed = torch.tensor([list(bytes.fromhex(digests[row])) for row in rows], dtype=torch.uint8)
     name = hashlib.sha256(packed.numpy().tobytes()).hexdigest()[:16]
     save_tensors(folder / f"part-{name}.safetensors", {"digests": packed, "features": values[rows]})
-
-
-def _file_digest(path: str) -> str:
-    from m4i_fast.data.files import open_regular
-
-    try:
-        with open_regular(path) as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except (OSError, ValueError):
-        return ""

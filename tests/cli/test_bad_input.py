@@ -289,7 +289,7 @@ def _contents(folder: Path) -> dict[str, bytes]:
 def test_an_output_folder_of_another_run(house: House, scored: Path) -> None:
     data, engine = house.split / "shadow/records.parquet", house.engines / "target.onnx"
     before = _contents(scored)
-    refused(m4i("query", data, "--engine", engine, "--out", scored), "other records", "--out", "--again")
+    refused(m4i("query", data, "--engine", engine, "--out", scored, "--quiet"), "other records", "--out", "--again")
     other = house.engines / "shadow.onnx"
     refused(
         m4i("query", house.split / "target/records.parquet", "--engine", other, "--out", scored, "--quiet"),

@@ -237,3 +237,14 @@ def test_files_are_closed(tmp_path: Path) -> None:
 def test_senseless_settings(size: int, threads: int) -> None:
     with pytest.raises(ConfigError, match="must be at least 1"):
         decode([], size, threads=threads)
+
+
+@pytest.mark.parametrize("value", [65_536, -1])
+def test_integers_whose_white_nobody_knows_are_refused(tmp_path: Path, value: int) -> None:
+    path = tmp_path / "a.tiff"
+    Image.fromarray(np.full((4, 4), value, np.int32)).save(path)
+    pixels, (error,) = decode([str(path)], 4)
+    assert error == (
+        "image cannot be decoded (grey of 32-bit integers beyond 16 bits: nothing says which value is white)"
+    )
+    assert not pixels.any()

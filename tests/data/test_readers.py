@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from m4i_fast.data.readers import FORMATS, RecordSet, read_records, read_table
 from m4i_fast.errors import DataError
@@ -431,3 +432,20 @@ def test_eight_thousand_records_in_a_second(tmp_path: Path) -> None:
     assert time.process_time() - started < 1
     assert len(records) == count
     assert all(len(record.references) == 5 and record.error is None for record in records)
+
+
+def test_a_parquet_file_in_a_folder_is_its_annotation_where_there_is_no_other(tmp_path: Path) -> None:
+    Image.new("RGB", (2, 2)).save(tmp_path / "a.png")
+    pq.write_table(pa.table({"image": ["a.png"], "caption": ["one"]}), tmp_path / "mine.parquet")
+    found = read_table(tmp_path)
+    assert (found.format, [record.references for record in found.records]) == ("parquet", [("one",)])
+    (tmp_path / "captions.txt").write_text("image,caption\na.png,other\n")
+    assert read_table(tmp_path).format == "kaggle"
+
+
+def test_a_table_may_say_which_bytes_its_pictures_have(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("image,caption,image_sha256\na.png,one,00ff\na.png,two,00ff\n")
+    Image.new("RGB", (2, 2)).save(tmp_path / "a.png")
+    (record,) = read_records(tmp_path / "a.csv")
+    assert record.image_sha256 == "00ff"
+    assert record.references == ("one", "two")

@@ -36,7 +36,7 @@ def test_what_was_written_is_read(name: str, words: list[str], size: int, about:
 
 
 def test_fields_of_a_newer_minor_version_are_passed_over() -> None:
-    assert from_json('{"schema":1,"kind":"head","name":"x","features":["a"],"new":7}', "x").features == ["a"]
+    assert from_json('{"schema":1,"kind":"image_encoder","name":"x","image_size":4,"new":7}', "x").image_size == 4
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_fields_of_a_newer_minor_version_are_passed_over() -> None:
         ("{}", "schema"),
         ('{"schema":2,"kind":17}', "schema 2, this version reads schema 1"),
         ('{"schema":1,"kind":"dog","name":"x"}', "'dog'"),
-        ('{"schema":1,"kind":"head","name":"x"}', "lacks features"),
+        ('{"schema":1,"kind":"head","name":"x"}', "lacks features, recipe, threshold"),
         ('{"schema":1,"kind":"captioner","name":"x","image_size":4}', "lacks vocabulary, max_tokens"),
         ('{"schema":1,"kind":"image_encoder","name":"x","image_size":0}', "must be positive"),
         ('{"schema":1,"kind":"image_encoder","name":"x","image_size":4,"dim":-1}', "must be positive"),
@@ -57,7 +57,7 @@ def test_fields_of_a_newer_minor_version_are_passed_over() -> None:
             '{"schema":1,"kind":"text_encoder","name":"x","vocabulary":["a"],"max_tokens":3}',
             "the four specials alone are 4",
         ),
-        ('{"schema":1,"kind":"head","name":"x","features":["a"],"weights_sha256":"00"}', "SHA-256"),
+        ('{"schema":1,"kind":"image_encoder","name":"x","image_size":4,"weights_sha256":"00"}', "SHA-256"),
         ("[" * 100_000, "cannot be read"),
         ('{"schema":1,"x":' + "[" * 100_000, "cannot be read"),
         ("\ud800", "cannot be read"),

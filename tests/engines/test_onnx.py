@@ -357,3 +357,13 @@ def test_nothing_is_printed_by_the_runtime(graphs: Any) -> None:
 def test_metadata_key_is_the_documented_one(graphs: Any) -> None:
     properties = {entry.key for entry in onnx.load(graphs.head()).metadata_props}
     assert properties == {KEY} == {"m4i_fast"}
+
+
+def test_captions_longer_than_the_engine_says_are_refused(graphs: Any) -> None:
+    words = ["<pad>", "<start>", "<end>", "<unk>", *"abcdefg"]
+    about = EngineMetadata(kind="captioner", name="x", image_size=4, vocabulary=words, max_tokens=2)
+    with (
+        engines.open_captioner(graphs.captioner(metadata=about)) as captioner,
+        pytest.raises(EngineError, match=r"'tokens' has 3 columns, and its metadata says that no .* longer than 2"),
+    ):
+        captioner.generate(_grey([0]))

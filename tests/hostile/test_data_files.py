@@ -63,7 +63,7 @@ def refusal(path: Path, **options: Any) -> str:
         ("a.csv", 'id,image,caption\n1,a.jpg,"one\n2,b.jpg,two\n', "FILE:2 (row 1): not valid CSV (unexpected end"),
         ("a.csv", 'id,image,caption\n1,a.jpg,"one" two\n', "FILE:2 (row 1): not valid CSV"),
         ("a.csv", "id,image,id\n1,a.jpg,1\n", "FILE:1: a column name is there twice"),
-        ("a.csv", "id,picture,caption\n1,a.jpg,one\n", "FILE:2 (row 1): no column 'image'; there are: id, picture"),
+        ("a.csv", "id,picture,caption\n1,a.jpg,one\n", "FILE: the header has no column 'image'; it has: id, picture"),
         ("a.csv", "id,image,caption,captions\n1,a,b,[]\n", "FILE:2 (row 1): both caption and captions are given"),
         (
             "a.csv",

@@ -87,6 +87,7 @@ def read_table(
 def _inside(folder: Path, format: str) -> tuple[Path, str | None]:  # noqa: A002
     """The annotation file of a data set's folder; where it holds none, the folder itself and its format."""
     found = sorted({each for pattern in ANNOTATIONS for each in folder.glob(pattern) if each.is_file()})
+    found = found or sorted(each for each in folder.glob("*.parquet") if each.is_file())
     if len(found) == 1:
         return found[0], None
     if found:

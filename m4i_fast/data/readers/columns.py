@@ -10,10 +10,10 @@ from m4i_fast.data.readers.gather import Gathering, RecordSet, identifier
 from m4i_fast.data.readers.places import Places
 from m4i_fast.errors import DataError
 
-__all__ = ["Row", "records_from_rows"]
+__all__ = ["CURE", "Row", "records_from_rows"]
 
-CURE = "Columns: id, image, then caption (one a row) or captions (a list); also split, is_member, group."
-OWN = {"id", "image", "caption", "captions", "references", "group", "error"}
+CURE = "Columns: id, image, then caption (one a row) or captions (a list); also split, is_member, group, image_sha256."
+OWN = {"id", "image", "caption", "captions", "references", "group", "error", "image_sha256"}
 
 
 class Row(NamedTuple):
@@ -46,11 +46,12 @@ def records_from_rows(path: Path, format: str, rows: Iterable[Row], images: Path
         image = (image or "").strip()
         id_ = identifier(values.get("id", image or None), where=row.where)
         group = identifier(values["group"], where=row.where, what="group") if values.get("group") else ""
-        error = values.get("error")
+        error, digest = values.get("error"), values.get("image_sha256")
         rest: dict[str, Any] = {
             "where": row.where,
             "group": group,
             "error": error if isinstance(error, str) and error else None,
+            "image_sha256": digest if isinstance(digest, str) and digest else None,
             "extras": {name: value for name, value in values.items() if name not in OWN and _scalar(value)},
         }
         forms = [name for name in ("caption", "captions", "references") if name in values]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from m4i_fast.data.files import read_json_text, read_text
-from m4i_fast.data.readers.columns import Row, records_from_rows
+from m4i_fast.data.readers.columns import CURE, Row, records_from_rows
 from m4i_fast.data.readers.gather import RecordSet
 from m4i_fast.errors import DataError
 
@@ -76,6 +76,9 @@ def _csv_rows(path: Path) -> Iterator[Row]:
 
 def _with_lists(row: Row) -> Row:
     values: dict[str, Any] = dict(row.values)
+    if "image" not in values:  # the header's fault, not this row's
+        file = row.where.rsplit(":", 1)[0]
+        raise DataError(f"the header has no column 'image'; it has: {', '.join(values)}", where=file, cure=CURE)
     for name in ("captions", "references"):
         if values.get(name) is not None:
             values[name] = _list(str(values[name]), row.where)

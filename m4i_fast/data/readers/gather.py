@@ -40,6 +40,7 @@ class _Draft:
     captions: list[str]
     group: str
     error: str | None
+    image_sha256: str | None = None
     extras: dict[str, Any] = field(default_factory=dict)
 
 
@@ -68,6 +69,7 @@ class Gathering:
         where: object,
         group: str = "",
         error: str | None = None,
+        image_sha256: str | None = None,
         extras: Mapping[str, Any] | None = None,
     ) -> None:
         """Take a new record.
@@ -79,7 +81,7 @@ class Gathering:
             raise DataError(
                 f"the id '{id}' is there twice", where=where, cure="Give every record an id of its own, or remove one."
             )
-        draft = self._drafts[id] = _Draft(image, [], group or id, error, dict(extras or {}))
+        draft = self._drafts[id] = _Draft(image, [], group or id, error, image_sha256, dict(extras or {}))
         for caption in captions:
             self._caption(draft, caption)
 
@@ -92,6 +94,7 @@ class Gathering:
         where: object,
         group: str = "",
         error: str | None = None,
+        image_sha256: str | None = None,
         extras: Mapping[str, Any] | None = None,
     ) -> None:
         """Take one more caption of a record, which is new or of the same image as before.
@@ -101,7 +104,16 @@ class Gathering:
         """
         draft = self._drafts.get(id)
         if draft is None:
-            self.add(id, image, (caption,), where=where, group=group, error=error, extras=extras)
+            self.add(
+                id,
+                image,
+                (caption,),
+                where=where,
+                group=group,
+                error=error,
+                image_sha256=image_sha256,
+                extras=extras,
+            )
             return
         if draft.image != image:
             raise DataError(
@@ -164,7 +176,7 @@ class Gathering:
             image_error = "image path is not valid Unicode"
         references = tuple(_cleaned(text) for text in draft.captions)
         error = draft.error or image_error
-        return Record(id_, image, references, draft.group, error)
+        return Record(id_, image, references, draft.group, error, draft.image_sha256)
 
     def _caption(self, draft: _Draft, caption: Any) -> None:
         if caption is None:
