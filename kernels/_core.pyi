@@ -24,5 +24,6 @@ def scores(
     reference_length_lcs: npt.NDArray[np.int32],
     definition: int,
     mean: bool,
+    exact_sum: bool,
     /,
 ) -> npt.NDArray[np.float64]: ...

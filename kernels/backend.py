@@ -110,19 +110,20 @@ def overlap_statistics(
     return fallback.overlap_statistics(rows, rows_of_references, splitter)
 
 
-def core_scores(counts: OverlapStatistics, definition: int, *, mean: bool) -> Reals | None:
+def core_scores(counts: OverlapStatistics, definition: int, *, mean: bool, exact_sum: bool) -> Reals | None:
     """The scores of a recipe from the C++ core, float64 [N, 7]; None where another backend is in use.
 
     Args:
         counts: of N hypotheses.
-        definition: as the core numbers them: 0 ``coco``, 1 ``rouge-score``.
+        definition: as the core numbers them; ``m4i_fast.text.recipes`` names them.
         mean: over references; else each recipe's own way.
+        exact_sum: whether ``sum()`` of floats compensates rounding here, as it does from Python 3.12 on.
     """
     core = _core()
     if core is None or backend_name() not in CORES:
         return None
     arrays = [np.ascontiguousarray(getattr(counts, field.name)) for field in fields(counts)]
-    values: Reals = core.scores(*arrays, definition, mean)
+    values: Reals = core.scores(*arrays, definition, mean, exact_sum)
     return values
 
 

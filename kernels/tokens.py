@@ -10,6 +10,10 @@
 ``coco-space``
     What pycocoevalcap does with text that was tokenised before: ROUGE-L splits at single spaces (so ``""`` is one
     token, and two spaces hold an empty one), n-grams come from ``str.split()``; the case is kept.
+``13a``
+    As sacrebleu's: the tokeniser of NIST's mteval-v13a. ``<skipped>`` goes, a hyphen at a line's end joins the lines,
+    ``&quot; &amp; &lt; &gt;`` become their signs. ASCII signs stand alone but for the apostrophe; points and commas
+    but between digits; a hyphen only after a digit. The case is kept.
 """
 
 from __future__ import annotations
@@ -24,6 +28,14 @@ __all__ = ["TOKENISERS", "Tokeniser", "words"]
 
 _WORD: Final = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 _ROUGE_TOKEN: Final = re.compile(r"[a-z0-9]+")
+_SIGN: Final = re.compile(r"[!-&(-+/:-@\[-`{-~]")
+_POINTS: Final = re.compile(r"[.,]+")
+_DIGITS: Final = frozenset("0123456789")
+_HYPHEN: Final = re.compile(r"(?<=[0-9])-")
+_REPLACED: Final = (
+    *(("<skipped>", ""), ("-\n", ""), ("\n", " ")),
+    *(("&quot;", '"'), ("&amp;", "&"), ("&lt;", "<"), ("&gt;", ">")),
+)
 
 
 def words(text: str) -> list[str]:
@@ -46,8 +58,9 @@ class Tokeniser:
         number: as the C++ core knows it.
         ngrams: tokens for n-grams and lengths.
         subsequence: tokens for the longest common subsequence.
-        encode: a text that is not ASCII, as the core wants it: its tokens joined by spaces, or (where the core splits
-            at white space itself) the text; UTF-8 with lone surrogates passed through.
+        encode: a text that is not ASCII (or of which the core must not see all), as the core wants it: its tokens
+            joined by spaces, or (where the core splits at white space itself) the text; UTF-8 with lone surrogates
+            passed through.
     """
 
     name: str
@@ -65,6 +78,25 @@ def _split_spaces(text: str) -> list[str]:
     return text.split(" ")
 
 
+def _points_apart(match: re.Match[str]) -> str:
+    """A run of points and commas with spaces between; mteval takes them in pairs and so may miss the last one."""
+    run, text = match[0], match.string
+    after_digit = text[match.start() - 1 : match.start()] in _DIGITS
+    before_digit = text[match.end() : match.end() + 1] in _DIGITS
+    if before_digit and after_digit == (len(run) % 2 == 1):
+        return f" {' '.join(run)}" if len(run) > 1 else run
+    return f" {' '.join(run)} "
+
+
+def _mteval_13a(text: str) -> list[str]:
+    text = text.rstrip()
+    for old, new in _REPLACED:
+        text = text.replace(old, new)
+    text = _SIGN.sub(r" \g<0> ", text)
+    text = _POINTS.sub(_points_apart, text)
+    return _HYPHEN.sub(" - ", text).split()
+
+
 def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
@@ -77,6 +109,10 @@ def _bytes_of_rouge_tokens(text: str) -> bytes:
     return _bytes(" ".join(_rouge_tokens(text)))
 
 
+def _bytes_of_13a(text: str) -> bytes:
+    return _bytes(" ".join(_mteval_13a(text)))
+
+
 TOKENISERS: Final = {
     tokeniser.name: tokeniser
     for tokeniser in (
@@ -84,6 +120,7 @@ TOKENISERS: Final = {
         Tokeniser("rouge-score", 1, _rouge_tokens, _rouge_tokens, _bytes_of_rouge_tokens),
         Tokeniser("whitespace", 2, str.split, str.split, _bytes),
         Tokeniser("coco-space", 3, str.split, _split_spaces, _bytes),
+        Tokeniser("13a", 4, _mteval_13a, _mteval_13a, _bytes_of_13a),
     )
 }
 """By name."""

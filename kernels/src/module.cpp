@@ -40,17 +40,26 @@ struct Batch {
     std::size_t bytes = 0;
 };
 
-void gather_text(PyObject* text, const nb::callable& encode, Batch& batch) {
+// How texts become bytes: ASCII as it is, the rest (and what the tokeniser says) through Python.
+struct Way {
+    m4i::Tokeniser tokeniser;
+    const nb::callable& encode;
+};
+
+void gather_text(PyObject* text, const Way& way, Batch& batch) {
     if (!PyUnicode_Check(text)) throw nb::type_error("a text is not a string");
     if (PyUnicode_IS_COMPACT_ASCII(text)) {
-        Py_INCREF(text);
-        batch.kept.push_back(text);
+        const auto* const data = static_cast<const char*>(PyUnicode_DATA(text));
         const auto size = static_cast<std::size_t>(PyUnicode_GET_LENGTH(text));
-        batch.texts.push_back({static_cast<const char*>(PyUnicode_DATA(text)), size, false});
-        batch.bytes += size;
-        return;
+        if (!m4i::needs_python(way.tokeniser, data, size)) {
+            Py_INCREF(text);
+            batch.kept.push_back(text);
+            batch.texts.push_back({data, size, false});
+            batch.bytes += size;
+            return;
+        }
     }
-    nb::object encoded = encode(nb::borrow<nb::object>(text));
+    nb::object encoded = way.encode(nb::borrow<nb::object>(text));
     if (!PyBytes_Check(encoded.ptr())) throw nb::type_error("a tokeniser gave no bytes");
     const auto size = static_cast<std::size_t>(PyBytes_GET_SIZE(encoded.ptr()));
     batch.texts.push_back({PyBytes_AS_STRING(encoded.ptr()), size, true});
@@ -68,13 +77,13 @@ nb::object row_of(PyObject* references) {
     return row;
 }
 
-void gather_record(PyObject* hypothesis, const nb::object& row, const nb::callable& encode, Batch& batch) {
+void gather_record(PyObject* hypothesis, const nb::object& row, const Way& way, Batch& batch) {
     const std::size_t before = batch.texts.size();
-    gather_text(hypothesis, encode, batch);
-    // The size is asked again each time: another thread may change a list while `encode` runs.
+    gather_text(hypothesis, way, batch);
+    // The size is asked again each time: another thread may change a list while Python encodes a text.
     for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(row.ptr()); ++i) {
         const nb::object text = nb::borrow<nb::object>(PySequence_Fast_GET_ITEM(row.ptr(), i));
-        gather_text(text.ptr(), encode, batch);
+        gather_text(text.ptr(), way, batch);
     }
     batch.sizes.push_back(static_cast<std::uint32_t>(batch.texts.size() - before));
 }
@@ -160,7 +169,7 @@ nb::object array_of(std::vector<T>&& values, std::initializer_list<std::size_t> 
 
 nb::dict overlap_statistics(nb::tuple hypotheses, nb::tuple references, int tokeniser, nb::callable encode,
                             const char* name, int threads) {
-    if (tokeniser < 0 || tokeniser > 3) throw nb::value_error("no tokeniser has this number");
+    if (tokeniser < 0 || tokeniser >= m4i::kTokenisers) throw nb::value_error("no tokeniser has this number");
     if (threads < 1 || threads > 1024) throw nb::value_error("threads must be 1 to 1024");
     const std::size_t records = hypotheses.size();
     if (records != references.size()) throw nb::value_error("hypotheses and references differ in length");
@@ -170,13 +179,14 @@ nb::dict overlap_statistics(nb::tuple hypotheses, nb::tuple references, int toke
     std::vector<Work> works;
     for (int i = 0; i < threads; ++i) works.push_back({m4i::Comparer(static_cast<m4i::Tokeniser>(tokeniser), *machine)});
     m4i::Crew<Job, Work> crew(std::move(works), threads == 1 ? 1 : 2 * static_cast<std::size_t>(threads) + 2);
+    const Way way{static_cast<m4i::Tokeniser>(tokeniser), encode};
     Results results;
     for (std::size_t record = 0; record < records || !crew.empty();) {
         if (record < records && !crew.full()) {
             Batch& batch = crew.next().batch;
             batch.clear();
             while (record < records && batch.bytes < kBytes && batch.sizes.size() < kRecords) {
-                gather_record(hypotheses[record].ptr(), row_of(references[record].ptr()), encode, batch);
+                gather_record(hypotheses[record].ptr(), row_of(references[record].ptr()), way, batch);
                 ++record;
             }
             crew.hand_over();
@@ -220,8 +230,8 @@ using Integers = Array<std::int32_t>;
 // The arrays of OverlapStatistics in the order of its fields; float64 [N, 7].
 nb::object scores(Array<std::int64_t> offsets, Integers hypothesis_length, Integers hypothesis_length_lcs,
                   Integers best_matches, Integers closest_length, Integers lcs, Integers matches,
-                  Integers reference_length, Integers reference_length_lcs, int definition, bool mean) {
-    if (definition < 0 || definition > 1) throw nb::value_error("no definition has this number");
+                  Integers reference_length, Integers reference_length_lcs, int definition, bool mean, bool exact_sum) {
+    if (definition < 0 || definition >= m4i::kDefinitions) throw nb::value_error("no definition has this number");
     if (offsets.size() == 0) throw nb::value_error("offsets is empty");
     const std::size_t records = offsets.size() - 1;
     const std::int64_t* const at = offsets.data();
@@ -245,7 +255,7 @@ nb::object scores(Array<std::int64_t> offsets, Integers hypothesis_length, Integ
     std::vector<double> values(records * m4i::kScores);
     {
         nb::gil_scoped_release released;
-        m4i::score(counted, records, static_cast<m4i::Definition>(definition), mean, values.data());
+        m4i::score(counted, records, static_cast<m4i::Definition>(definition), mean, exact_sum, values.data());
     }
     return array_of(std::move(values), {records, m4i::kScores});
 }

@@ -6,7 +6,16 @@
 
 namespace m4i {
 
-enum class Definition : int { coco = 0, rouge_score = 1 };
+// The numbers are part of the Python face: m4i_fast/text/recipes.py names them.
+enum class Definition : int {
+    coco = 0,
+    rouge_score = 1,
+    sacrebleu_exp = 2,
+    sacrebleu_none = 3,
+    nltk_method0 = 4,
+    nltk_method1 = 5,
+};
+inline constexpr int kDefinitions = 6;
 
 inline constexpr std::size_t kScores = 7;  // rouge_1, rouge_2, rouge_l, bleu_1 .. bleu_4
 
@@ -23,7 +32,9 @@ struct Counted {
     const std::int32_t* reference_length_lcs;
 };
 
-// kScores values a record, NaN without a reference. `mean`: of the scores against each reference alone.
-void score(const Counted& counted, std::size_t records, Definition definition, bool mean, double* values);
+// kScores values a record, NaN without a reference. `mean`: of the scores against each reference alone. `exact_sum`:
+// whether this Python's sum() compensates rounding (from 3.12 on), which sacrebleu uses.
+void score(const Counted& counted, std::size_t records, Definition definition, bool mean, bool exact_sum,
+           double* values);
 
 }  // namespace m4i

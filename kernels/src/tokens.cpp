@@ -5,6 +5,8 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "mteval.hpp"
+
 namespace m4i {
 namespace {
 
@@ -28,7 +30,15 @@ std::size_t white_space(const char* at, const char* end) {
     return 0;
 }
 
+bool joined_by_spaces(Tokeniser tokeniser) {
+    return tokeniser != Tokeniser::whitespace && tokeniser != Tokeniser::coco_space;
+}
+
 }  // namespace
+
+bool needs_python(Tokeniser tokeniser, const char* text, std::size_t size) {
+    return tokeniser == Tokeniser::mteval_13a && !plain_for_13a(text, size);
+}
 
 void TokenStream::make_room(std::size_t bytes, std::size_t tokens) {
     if (bytes >= std::size_t{1} << 32) throw std::length_error("texts that are compared together hold 4 GiB");
@@ -46,7 +56,8 @@ void TokenStream::fill(const Text* texts, std::size_t count) {
     std::size_t bytes = kBlock, tokens = kBlock;
     for (std::size_t i = 0; i < count; ++i) {
         bytes += whole_blocks(texts[i].size);
-        tokens += texts[i].size / 2 + 1;
+        // Where no space is needed between tokens, each byte may be one.
+        tokens += tokeniser_ == Tokeniser::mteval_13a ? texts[i].size + 1 : texts[i].size / 2 + 1;
     }
     make_room(bytes, tokens);
     offsets_.assign(1, 0);
@@ -71,6 +82,10 @@ void TokenStream::fill(const Text* texts, std::size_t count) {
                 starts[token] += static_cast<std::uint32_t>(at);
                 ends[token] += static_cast<std::uint32_t>(at);
             }
+            nul |= std::memchr(text.data, '\0', text.size) != nullptr;
+        } else if (tokeniser_ == Tokeniser::mteval_13a) {
+            std::memcpy(bytes_.data() + at, text.data, text.size);
+            found = split_13a(text.data, text.size, static_cast<std::uint32_t>(at), starts, ends);
             nul |= std::memchr(text.data, '\0', text.size) != nullptr;
         } else {
             Spaces spaces;
@@ -103,7 +118,7 @@ void TokenStream::number_others(std::size_t begin, std::size_t end, std::size_t 
 }
 
 std::size_t TokenStream::split_utf8(const Text& text, std::uint32_t* starts, std::uint32_t* ends, bool* single) const {
-    const bool spaces_only = tokeniser_ == Tokeniser::words || tokeniser_ == Tokeniser::rouge_score;
+    const bool spaces_only = joined_by_spaces(tokeniser_);
     const char* const end = text.data + text.size;
     std::size_t found = 0, spaces = 0;
     bool plain = true, inside = false;

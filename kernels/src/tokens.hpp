@@ -11,10 +11,14 @@
 namespace m4i {
 
 // The numbers are part of the Python face: kernels/tokens.py names them.
-enum class Tokeniser : int { words = 0, rouge_score = 1, whitespace = 2, coco_space = 3 };
+enum class Tokeniser : int { words = 0, rouge_score = 1, whitespace = 2, coco_space = 3, mteval_13a = 4 };
+inline constexpr int kTokenisers = 5;
 
-// `ready`: not ASCII, so Python has seen it. For words and rouge_score it holds the tokens, joined by spaces; for the
-// other two it is the text itself in UTF-8, lone surrogates passed through.
+// Whether Python must see an ASCII text too: 13a replaces parts of some before it looks for tokens.
+bool needs_python(Tokeniser tokeniser, const char* text, std::size_t size);
+
+// `ready`: not ASCII, so Python has seen it. For words, rouge_score and 13a it holds the tokens, joined by spaces;
+// for the other two it is the text itself in UTF-8, lone surrogates passed through.
 struct Text {
     const char* data;
     std::size_t size;

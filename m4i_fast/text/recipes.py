@@ -10,6 +10,15 @@
 ``rouge-score``
     As rouge-score 0.1.2 without its stemmer. ROUGE-1, ROUGE-2, ROUGE-L: F1 = 2PR / (P + R), for each the best
     reference. BLEU-1..4: the formula of ``coco`` on rouge-score's tokens.
+``sacrebleu``
+    BLEU-1..4 as the ``sentence_score`` of sacrebleu 2's ``BLEU(max_ngram_order=n, effective_order=True)``, 0..100, on
+    13a tokens in their own case: counts clipped as above, orders that the hypothesis is too short for left out, an
+    order without a match counted as 1/2, 1/4 ... of one (``exp``, the default) or not at all (``none``).
+    ROUGE-1, ROUGE-2 and ROUGE-L, which it has not: F1, the best reference, 0..1.
+``nltk``
+    BLEU-1..4 as ``sentence_bleu`` of nltk 3.9 with the weights 1/n, ... 1/n, on white-space tokens: an order without a
+    match counts as the smallest positive float (``method0``, the default) or as 0.1 matches (``method1``); nothing
+    shared is 0. ROUGE as for ``sacrebleu``.
 
 With ``mean`` each column is the mean, over the references, of the score against that reference alone; the published
 attack fits its SVM on that of ROUGE-1, ROUGE-2 and ROUGE-L.
@@ -18,7 +27,8 @@ attack fits its SVM on that of ROUGE-1, ROUGE-2 and ROUGE-L.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -39,6 +49,10 @@ VERSION: Final = "0.1.0"
 BETA: Final = 1.2
 TINY: Final = 1e-15  # these two as in pycocoevalcap: a guess without any n-gram still gives a number near 0
 SMALL: Final = 1e-9
+LOG_OF_NOTHING: Final = -9999999999.0  # sacrebleu's
+EPSILON: Final = 0.1  # nltk's method1
+
+_SUM_COMPENSATES: Final = sum([1.0, 1e100, 1.0, -1e100]) == 2.0  # from Python 3.12 on; sacrebleu's last bits follow
 
 Reals = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int32]
@@ -51,22 +65,25 @@ class Recipe:
     name: str
     tokeniser: str
     reduce: str
+    variant: str
     signature: str
 
 
 @dataclass(frozen=True, slots=True)
 class _Definition:
-    number: int  # as the C++ core knows it
+    numbers: Mapping[str, int]  # by variant, the default first: as the C++ core knows it
     tokenisers: tuple[str, ...]  # the default first
     remarks: tuple[str, ...]
     rouge_l: Callable[[OverlapStatistics, str], Reals]
+    bleu: Callable[[Integers, Integers, Integers, str], list[Reals]]
 
 
 def recipe_named(recipe: str, *, tokeniser: str | None = None, reduce: str | None = None) -> Recipe:
     """Find a recipe.
 
     Args:
-        recipe: ``coco`` or ``rouge-score``; a tokeniser and ``max`` or ``mean`` may follow: ``coco/coco-space/mean``.
+        recipe: one of ``RECIPES``; a tokeniser, ``max`` or ``mean``, and a variant may follow, in any order, each once:
+            ``coco/coco-space/mean``, ``sacrebleu/none``.
         tokeniser: another one than the recipe's own.
         reduce: ``max`` (default; each recipe's own way to join references) or ``mean``.
 
@@ -77,16 +94,21 @@ def recipe_named(recipe: str, *, tokeniser: str | None = None, reduce: str | Non
     if name not in RECIPES:
         raise ConfigError(f"'{name}' is not a recipe", where="recipe", cure=f"Choose one of {', '.join(RECIPES)}.")
     definition = RECIPES[name]
+    variants = [variant for variant in definition.numbers if variant]
+    variant = None
     for detail in details:
-        if detail in REDUCTIONS and reduce in {None, detail}:
+        if details.count(detail) == 1 and detail in REDUCTIONS and reduce in {None, detail}:
             reduce = detail
-        elif detail in definition.tokenisers and tokeniser in {None, detail}:
+        elif details.count(detail) == 1 and detail in definition.tokenisers and tokeniser in {None, detail}:
             tokeniser = detail
+        elif detail in variants and variant is None:
+            variant = detail
         else:
             raise ConfigError(
                 f"'{detail}' in '{recipe}' is unknown, or contradicts another part",
                 where="recipe",
-                cure=f"After '{name}/' write one tokeniser ({', '.join(definition.tokenisers)}), max or mean.",
+                cure=f"After '{name}/' write one tokeniser ({', '.join(definition.tokenisers)}), max or mean"
+                + (f", {' or '.join(variants)}." if variants else "."),
             )
     tokeniser = definition.tokenisers[0] if tokeniser is None else tokeniser
     reduce = REDUCTIONS[0] if reduce is None else reduce
@@ -100,8 +122,10 @@ def recipe_named(recipe: str, *, tokeniser: str | None = None, reduce: str | Non
         raise ConfigError(
             f"'{reduce}' is no way to join references", where="reduce", cure=f"Choose one of {', '.join(REDUCTIONS)}."
         )
-    parts = (f"recipe:{name}", f"tok:{tokeniser}", f"refs:{reduce}", *definition.remarks, f"v:{VERSION}")
-    return Recipe(name, tokeniser, reduce, "|".join(parts))
+    variant = next(iter(definition.numbers)) if variant is None else variant
+    smooth = (f"smooth:{variant}",) if variant else ()
+    parts = (f"recipe:{name}", f"tok:{tokeniser}", f"refs:{reduce}", *definition.remarks, *smooth, f"v:{VERSION}")
+    return Recipe(name, tokeniser, reduce, variant, "|".join(parts))
 
 
 def scores(counts: OverlapStatistics, recipe: Recipe) -> Reals:
@@ -110,7 +134,9 @@ def scores(counts: OverlapStatistics, recipe: Recipe) -> Reals:
     The C++ core does it where it is in use; what follows defines it, and does it elsewhere.
     """
     definition = RECIPES[recipe.name]
-    found = core_scores(counts, definition.number, mean=recipe.reduce == "mean")
+    found = core_scores(
+        counts, definition.numbers[recipe.variant], mean=recipe.reduce == "mean", exact_sum=_SUM_COMPENSATES
+    )
     if found is not None:
         return found
     values = np.full((len(counts.offsets) - 1, len(COLUMNS)), np.nan)
@@ -119,7 +145,7 @@ def scores(counts: OverlapStatistics, recipe: Recipe) -> Reals:
         _rouge_n(counts, 1, recipe.reduce),
         _rouge_n(counts, 2, recipe.reduce),
         definition.rouge_l(counts, recipe.reduce),
-        *_bleu(counts, recipe.reduce, rows),
+        *_bleu(counts, recipe, rows),
     ]
     values[rows] = np.stack(columns, axis=1)
     return values
@@ -163,7 +189,7 @@ def _rouge_n(counts: OverlapStatistics, n: int, reduce: str) -> Reals:
     return _reduced(_f1(counts.matches[:, n - 1], guessed, wanted), counts, reduce)
 
 
-def _rouge_l_of_rouge_score(counts: OverlapStatistics, reduce: str) -> Reals:
+def _rouge_l_of_f1(counts: OverlapStatistics, reduce: str) -> Reals:
     guessed = _of_pairs(counts, counts.hypothesis_length_lcs)
     return _reduced(_f1(counts.lcs, guessed, counts.reference_length_lcs), counts, reduce)
 
@@ -186,17 +212,21 @@ def _f_beta(precision: Reals, recall: Reals) -> Reals:
     return np.divide(weighted, total, out=np.zeros_like(total), where=(precision != 0) & (recall != 0))
 
 
-def _bleu(counts: OverlapStatistics, reduce: str, rows: npt.NDArray[np.bool_]) -> list[Reals]:
+def _bleu(counts: OverlapStatistics, recipe: Recipe, rows: npt.NDArray[np.bool_]) -> list[Reals]:
     """BLEU-1 .. BLEU-4, cumulative."""
-    if reduce == "mean":
+    bleu = RECIPES[recipe.name].bleu
+    if recipe.reduce == "mean":
         guessed = _of_pairs(counts, counts.hypothesis_length)
-        against_each = _sentence_bleu(counts.matches, guessed, counts.reference_length)
+        against_each = bleu(counts.matches, guessed, counts.reference_length, recipe.variant)
         return [_reduced(column, counts, "mean") for column in against_each]
-    return _sentence_bleu(counts.best_matches[rows], counts.hypothesis_length[rows], counts.closest_length[rows])
+    best, guessed, closest = counts.best_matches[rows], counts.hypothesis_length[rows], counts.closest_length[rows]
+    return bleu(best, guessed, closest, recipe.variant)
 
 
-def _sentence_bleu(matched: Integers, guessed: Integers, wanted: Integers) -> list[Reals]:
-    """BLEU as in pycocoevalcap; ``matched``: int32 [M, 4], lengths: int32 [M]; gives four arrays float64 [M]."""
+# ``matched``: int32 [M, 4], lengths: int32 [M]; each gives four arrays float64 [M].
+
+
+def _bleu_of_coco(matched: Integers, guessed: Integers, wanted: Integers, _: str) -> list[Reals]:
     ratio = (guessed + TINY) / (wanted + SMALL)
     short = ratio < 1
     penalty = np.ones_like(ratio)
@@ -220,8 +250,67 @@ def _exponential(values: Reals) -> Reals:
     return np.array([math.exp(value) for value in values.tolist()], dtype=np.float64)
 
 
+# Both packages go sentence by sentence through Python's own arithmetic, whose last bits are to be kept.
+
+
+def _bleu_of_sacrebleu(matched: Integers, guessed: Integers, wanted: Integers, variant: str) -> list[Reals]:
+    rows = zip(matched.tolist(), guessed.tolist(), wanted.tolist(), strict=True)
+    values = np.array([_sacrebleu(*row, smooth=variant == "exp") for row in rows], np.float64).reshape(-1, ORDERS)
+    return list(values.T)
+
+
+def _sacrebleu(matched: list[int], guessed: int, wanted: int, *, smooth: bool) -> list[float]:
+    if not any(matched):
+        return [0.0] * ORDERS
+    penalty = math.exp(1 - wanted / guessed) if guessed < wanted else 1.0
+    logarithms: list[float] = []
+    found, unmatched = [], 0
+    for n, shared in enumerate(matched):
+        total = guessed - n
+        if total > 0:
+            unmatched += shared == 0
+            precision = 100.0 * shared / total if shared else 100.0 / (2**unmatched * total) if smooth else 0.0
+            logarithms.append(math.log(precision) if precision else LOG_OF_NOTHING)
+        found.append(penalty * math.exp(sum(logarithms) / len(logarithms)))
+    return found
+
+
+def _bleu_of_nltk(matched: Integers, guessed: Integers, wanted: Integers, variant: str) -> list[Reals]:
+    rows = zip(matched.tolist(), guessed.tolist(), wanted.tolist(), strict=True)
+    values = np.array([_nltk(*row, smooth=variant == "method1") for row in rows], np.float64).reshape(-1, ORDERS)
+    return list(values.T)
+
+
+def _nltk(matched: list[int], guessed: int, wanted: int, *, smooth: bool) -> list[float]:
+    if not matched[0]:
+        return [0.0] * ORDERS
+    penalty = 1.0 if guessed > wanted else math.exp(1 - wanted / guessed)
+    logarithms = []
+    for n, shared in enumerate(matched):
+        total = max(guessed - n, 1)
+        precision = shared / total if shared else EPSILON / total if smooth else sys.float_info.min
+        logarithms.append(math.log(precision))
+    return [
+        penalty * math.exp(math.fsum(1 / n * logarithm for logarithm in logarithms[:n])) for n in range(1, ORDERS + 1)
+    ]
+
+
 RECIPES: Final = {
-    "coco": _Definition(0, ("words", "coco-space", "whitespace", "rouge-score"), (f"beta:{BETA}",), _rouge_l_of_coco),
-    "rouge-score": _Definition(1, ("rouge-score", "words", "whitespace"), ("stem:no",), _rouge_l_of_rouge_score),
+    "coco": _Definition(
+        {"": 0},
+        ("words", "coco-space", "whitespace", "rouge-score"),
+        (f"beta:{BETA}",),
+        _rouge_l_of_coco,
+        _bleu_of_coco,
+    ),
+    "rouge-score": _Definition(
+        {"": 1}, ("rouge-score", "words", "whitespace"), ("stem:no",), _rouge_l_of_f1, _bleu_of_coco
+    ),
+    "sacrebleu": _Definition(
+        {"exp": 2, "none": 3}, ("13a", "words", "whitespace"), ("scale:100",), _rouge_l_of_f1, _bleu_of_sacrebleu
+    ),
+    "nltk": _Definition(
+        {"method0": 4, "method1": 5}, ("whitespace", "words", "13a"), (), _rouge_l_of_f1, _bleu_of_nltk
+    ),
 }
-"""By name: tokenisers that fit (the default first), what the signature must say, and the recipe's own ROUGE-L."""
+"""By name: variants, tokenisers that fit (the default first), what the signature must say, and ROUGE-L and BLEU."""

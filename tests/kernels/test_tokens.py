@@ -46,6 +46,16 @@ def assert_agree(hypotheses: list[str], references: list[list[str]], tokeniser: 
         ("rouge-score", "\u212alein \u0130x", ["klein", "i", "x"]),
         ("whitespace", " The\tdog's\u00a0 caf\u00e9.\n", ["The", "dog's", "caf\u00e9."]),
         ("coco-space", "a  b\tc", ["a", "b", "c"]),
+        (
+            "13a",
+            "The dog's 3.5, 1,000-x (a.b) well-made.",
+            ["The", "dog's", "3.5", ",", "1,000", "-", "x", "(", "a", ".", "b", ")", "well-made", "."],
+        ),
+        (
+            "13a",
+            "caf\u00e9. \u00b2.5 &quot;&amp;lt; a-\nb <skipped>c \n",
+            ["caf\u00e9", ".", "\u00b2", ".", "5", '"', "<", "ab", "c"],
+        ),
     ],
 )
 def test_tokens_by_hand(tokeniser: str, text: str, expected: list[str]) -> None:
@@ -70,6 +80,7 @@ def test_tokeniser_numbers_are_the_cores() -> None:
         "rouge-score": 1,
         "whitespace": 2,
         "coco-space": 3,
+        "13a": 4,
     }
 
 

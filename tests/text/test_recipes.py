@@ -21,6 +21,9 @@ from m4i_fast.text.recipes import RECIPES, REDUCTIONS, recipe_named, scores
         ("coco/whitespace/mean", "recipe:coco|tok:whitespace|refs:mean|beta:1.2|v:0.1.0"),
         ("coco/mean/whitespace", "recipe:coco|tok:whitespace|refs:mean|beta:1.2|v:0.1.0"),
         ("rouge-score", "recipe:rouge-score|tok:rouge-score|refs:max|stem:no|v:0.1.0"),
+        ("sacrebleu", "recipe:sacrebleu|tok:13a|refs:max|scale:100|smooth:exp|v:0.1.0"),
+        ("sacrebleu/none/words", "recipe:sacrebleu|tok:words|refs:max|scale:100|smooth:none|v:0.1.0"),
+        ("nltk/mean/method1", "recipe:nltk|tok:whitespace|refs:mean|smooth:method1|v:0.1.0"),
         ("rouge-score/mean", "recipe:rouge-score|tok:rouge-score|refs:mean|stem:no|v:0.1.0"),
     ],
 )
@@ -31,22 +34,27 @@ def test_signatures(recipe: str, signature: str) -> None:
 def test_arguments_say_the_same_as_the_name() -> None:
     assert recipe_named("coco", tokeniser="coco-space", reduce="mean") == recipe_named("coco/coco-space/mean")
     assert recipe_named("coco/mean", reduce="mean") == recipe_named("coco/mean")
+    assert recipe_named("nltk/method0") == recipe_named("nltk")
 
 
 def test_all_signatures_differ() -> None:
     seen = {
-        recipe_named(name, tokeniser=tokeniser, reduce=reduce).signature
+        recipe_named("/".join(filter(None, (name, variant))), tokeniser=tokeniser, reduce=reduce).signature
         for name, definition in RECIPES.items()
+        for variant in definition.numbers
         for tokeniser in definition.tokenisers
         for reduce in ("max", "mean")
     }
-    assert len(seen) == 2 * (4 + 3)
+    assert len(seen) == 2 * (4 + 3 + 2 * 3 + 2 * 3)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"recipe": "sacrebleu"}, "recipe: 'sacrebleu' is not a recipe. Choose one of coco, rouge-score"),
+        ({"recipe": "meteor"}, "recipe: 'meteor' is not a recipe. Choose one of coco, rouge-score, sacrebleu, nltk"),
+        ({"recipe": "sacrebleu/method1"}, "'method1' in 'sacrebleu/method1' is unknown.* max or mean, exp or none"),
+        ({"recipe": "sacrebleu/exp/none"}, "'none' in 'sacrebleu/exp/none'"),
+        ({"recipe": "coco/mean/mean"}, "'mean' in 'coco/mean/mean'"),
         ({"recipe": ""}, "'' is not a recipe"),
         ({"recipe": "coco/ptb"}, "'ptb' in 'coco/ptb' is unknown"),
         ({"recipe": "coco/words/whitespace"}, "'whitespace' in 'coco/words/whitespace'"),
@@ -62,7 +70,11 @@ def test_what_is_unknown_or_contradicts_is_refused(arguments: dict[str, str], me
         recipe_named(**arguments)
 
 
-@given(st.integers(0, 2**32), st.sampled_from(sorted(RECIPES)), st.sampled_from(REDUCTIONS))
+@given(
+    st.integers(0, 2**32),
+    st.sampled_from([f"{name}/{variant}".strip("/") for name, each in RECIPES.items() for variant in each.numbers]),
+    st.sampled_from(REDUCTIONS),
+)
 @settings(max_examples=60, deadline=None)
 def test_the_core_scores_as_the_definition_to_the_last_bit(seed: int, name: str, reduce: str) -> None:
     rng = np.random.default_rng(seed)

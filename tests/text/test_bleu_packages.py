@@ -1,0 +1,196 @@
+"""BLEU as sacrebleu and nltk say it, to the last bit, on every backend; and the tokeniser 13a as sacrebleu's."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
+from sacrebleu.metrics import BLEU
+from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
+
+from m4i_fast.kernels.backend import built_backends
+from m4i_fast.kernels.tokens import TOKENISERS
+from m4i_fast.text.overlap import overlap
+
+Rows = tuple[list[str], list[list[str]]]
+Scored = Callable[[list[str], list[list[str]], str], np.ndarray[tuple[int, int], np.dtype[np.float64]]]
+
+
+def sacrebleu(
+    hypotheses: list[str], references: list[list[str]], smooth: str
+) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    metrics = [BLEU(max_ngram_order=n, effective_order=True, smooth_method=smooth) for n in (1, 2, 3, 4)]
+    rows = zip(hypotheses, references, strict=True)
+    return np.array([[metric.sentence_score(hyp, refs).score for metric in metrics] for hyp, refs in rows])
+
+
+def nltk(
+    hypotheses: list[str], references: list[list[str]], method: str
+) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    smooth = getattr(SmoothingFunction(), method)
+    rows = [(hyp.split(), [ref.split() for ref in refs]) for hyp, refs in zip(hypotheses, references, strict=True)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # nltk warns of every sentence without a 4-gram
+        return np.array(
+            [
+                [sentence_bleu(refs, hyp, weights=(1 / n,) * n, smoothing_function=smooth) for n in (1, 2, 3, 4)]
+                for hyp, refs in rows
+            ],
+            np.float64,
+        )
+
+
+PACKAGES: dict[str, tuple[Scored, str]] = {
+    "sacrebleu": (sacrebleu, "exp"),
+    "sacrebleu/exp": (sacrebleu, "exp"),
+    "sacrebleu/none": (sacrebleu, "none"),
+    "nltk": (nltk, "method0"),
+    "nltk/method0": (nltk, "method0"),
+    "nltk/method1": (nltk, "method1"),
+}
+
+
+def agrees(recipe: str, rows: Rows) -> None:
+    package, variant = PACKAGES[recipe]
+    said = package(*rows, variant)
+    for name in built_backends():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("M4I_FAST_KERNELS", name)
+            found = overlap(*rows, recipe=recipe).values[:, 3:]
+        np.testing.assert_array_equal(found, said, err_msg=f"{recipe} {name}")
+
+
+WORDS = [
+    "a",
+    "A",
+    "the",
+    "dog",
+    "dog's",
+    "runs",
+    ",",
+    ".",
+    "3.5",
+    "1,000",
+    "x-y",
+    "4-5",
+    "(b)",
+    '"c"',
+    "skateboarding",
+    "&amp;",
+]
+
+
+def drawn(seed: int, count: int) -> Rows:
+    chance = random.Random(seed)
+    lines = [
+        " ".join(chance.choices(WORDS[: chance.randint(1, len(WORDS))], k=chance.randint(0, 20))) for _ in range(count)
+    ]
+    return lines, [[chance.choice(lines) for _ in range(chance.randint(1, 6))] for _ in lines]
+
+
+@pytest.mark.parametrize("recipe", PACKAGES)
+def test_as_the_package_on_drawn_captions(recipe: str) -> None:
+    agrees(recipe, drawn(7, 400))
+
+
+@pytest.mark.parametrize("recipe", PACKAGES)
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_as_the_package_on_any_draw(recipe: str, seed: int) -> None:
+    agrees(recipe, drawn(seed, 12))
+
+
+@pytest.mark.parametrize("recipe", ["sacrebleu", "nltk"])
+@settings(max_examples=150, deadline=None)
+@given(
+    rows=st.lists(
+        st.tuples(st.text(max_size=30), st.lists(st.text(max_size=30), min_size=1, max_size=3)), min_size=1, max_size=4
+    )
+)
+def test_as_the_package_on_any_text(recipe: str, rows: list[tuple[str, list[str]]]) -> None:
+    agrees(recipe, ([hypothesis for hypothesis, _ in rows], [references for _, references in rows]))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "hypothesis", "references", "expected"),
+    [
+        ("sacrebleu", "a b c d", ["a b c d"], [100.0, 100.0, 100.0, 100.0]),
+        ("sacrebleu", "a b", ["a b"], [100.0, 100.0, 100.0, 100.0]),  # too short for the higher orders
+        ("sacrebleu", "a x", ["a b"], [50.0, 50.0, 50.0, 50.0]),  # no bigram of one: half of one
+        ("sacrebleu/none", "a x", ["a b"], [50.0, 0.0, 0.0, 0.0]),
+        ("sacrebleu", "x", ["a"], [0.0, 0.0, 0.0, 0.0]),
+        ("sacrebleu", "", ["a"], [0.0, 0.0, 0.0, 0.0]),
+        ("nltk", "a b c d", ["a b c d"], [1.0, 1.0, 1.0, 1.0]),
+        ("nltk/method1", "a x", ["a b"], [0.5, 0.22360679774997896, 0.1709975946676697, 0.14953487812212205]),
+        ("nltk", "x", ["a"], [0.0, 0.0, 0.0, 0.0]),
+        ("nltk", "", [""], [0.0, 0.0, 0.0, 0.0]),
+    ],
+)
+def test_by_hand(recipe: str, hypothesis: str, references: list[str], expected: list[float]) -> None:
+    found = overlap([hypothesis], [references], recipe=recipe).values[0, 3:]
+    assert found.tolist() == pytest.approx(expected, rel=1e-12)
+    agrees(recipe, ([hypothesis], [references]))
+
+
+def test_rouge_is_the_best_references_f1_and_a_record_without_reference_has_none() -> None:
+    for recipe in ("sacrebleu", "nltk"):
+        table = overlap(["a b c", "a"], [["a b", "x"], []], recipe=recipe)
+        assert table.values[0, :3].tolist() == pytest.approx([0.8, 2 / 3, 0.8])
+        assert np.isnan(table.values[1]).all()
+
+
+def test_the_mean_is_over_references_alone() -> None:
+    hypotheses, references = drawn(3, 60)
+    for recipe, (package, variant) in PACKAGES.items():
+        found = overlap(hypotheses, references, recipe=f"{recipe}/mean").values[:, 3:]
+        for row, hypothesis, each in zip(found, hypotheses, references, strict=True):
+            alone = package([hypothesis] * len(each), [[reference] for reference in each], variant)
+            assert row.tolist() == pytest.approx(alone.mean(axis=0).tolist(), rel=1e-12)
+
+
+THEIRS = Tokenizer13a()
+
+
+def as_theirs(text: str) -> list[str]:
+    # What sacrebleu does with a segment: rstrip, tokenise, and split where n-grams are taken.
+    tokens: list[str] = THEIRS(text.rstrip()).split()
+    return tokens
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 4, 5, 6])
+def test_13a_parts_signs_as_sacrebleu_does(length: int) -> None:
+    """All strings of few signs of each kind."""
+    texts = ["".join(signs) for signs in itertools.product("a5.,-! ", repeat=length)]
+    chance = random.Random(length)
+    texts = chance.sample(texts, min(len(texts), 4000))
+    ours = TOKENISERS["13a"].ngrams
+    for text in texts:
+        assert ours(text) == as_theirs(text), text
+    # And the core: its tokens are Python's, if they match, in full, those that Python parts by spaces.
+    parted = [" ".join(as_theirs(text)) for text in texts]
+    from m4i_fast.kernels.backend import overlap_statistics
+
+    for name in built_backends():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("M4I_FAST_KERNELS", name)
+            counts = overlap_statistics(texts, [[text] for text in texts], tokeniser="13a")
+        assert counts.hypothesis_length.tolist() == [len(text.split()) for text in parted], name
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.text()
+    | st.text(st.characters(max_codepoint=127))
+    | st.lists(
+        st.sampled_from([*".,-&;<>\n\t 5a\x1c\x85\u2028\u00b2\u0663", "&amp;", "&lt;", "&quot;", "<skipped>", "lt;"])
+    ).map("".join)
+)
+def test_13a_is_sacrebleus_on_any_text(text: str) -> None:
+    assert TOKENISERS["13a"].ngrams(text) == as_theirs(text)
