@@ -27,6 +27,11 @@ struct Spaces {
     std::uint32_t nul;
 };
 
+// Bytes of a block that the tokeniser 13a looks at, bit i for byte i. Signs stand alone wherever they are.
+struct Marks {
+    std::uint64_t space, sign, point, digit, dash;
+};
+
 // A hypothesis of at most kShort tokens and a reference of any length.
 struct Pair {
     const Key* hypothesis;
@@ -54,6 +59,9 @@ struct Machine {
     // Returns the number of tokens. `spaces` is filled for whitespace only.
     std::size_t (*scan)(Alphabet alphabet, const char* text, std::size_t size, char* bytes, std::uint32_t base,
                         std::uint32_t* starts, std::uint32_t* ends, Spaces* spaces);
+
+    // The marks of `size` <= kBlock ASCII bytes; nothing beyond them is read.
+    Marks (*mark)(const char* text, std::size_t size);
 
     // The keys of `count` tokens in `bytes`, of which at least eight can be read beyond the last token. Tokens that are
     // not their own key are listed in `others` by index; their key is undefined. Returns how many were listed.

@@ -45,6 +45,33 @@ inline __m256i space(__m256i bytes) {
                            _mm256_or_si256(below(minus(bytes, 0x09), 5), below(minus(bytes, 0x1C), 4)));
 }
 
+Marks mark(const char* text, size_t size) {
+    alignas(32) char last[kBlock];
+    if (size < kBlock) {  // nothing beyond the text may be read
+        std::memset(last, 0, sizeof last);
+        std::memcpy(last, text, size);
+        text = last;
+    }
+    const __m256i half = _mm256_set1_epi8(0x0F);
+    const auto table = [](const unsigned char* values) {
+        return _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(values)));
+    };
+    Halves block, kinds;
+    for (int i = 0; i < 2; ++i) {
+        block.of[i] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(text + 32 * i));
+        const __m256i low = _mm256_shuffle_epi8(table(kLowHalf), _mm256_and_si256(block.of[i], half));
+        const __m256i high = _mm256_shuffle_epi8(table(kHighHalf),
+                                                 _mm256_and_si256(_mm256_srli_epi16(block.of[i], 4), half));
+        kinds.of[i] = _mm256_and_si256(low, high);
+    }
+    const auto of = [&](unsigned char kind) {
+        const __m256i wanted = _mm256_set1_epi8(static_cast<char>(kind)), zero = _mm256_setzero_si256();
+        return ~bits(_mm256_cmpeq_epi8(_mm256_and_si256(kinds.of[0], wanted), zero),
+                     _mm256_cmpeq_epi8(_mm256_and_si256(kinds.of[1], wanted), zero));
+    };
+    return {bits(space(block.of[0]), space(block.of[1])), of(kSign), of(kPoint), of(kDigit), of(kDash)};
+}
+
 inline bool is_word(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
 size_t scan(Alphabet alphabet, const char* text, size_t size, char* bytes, uint32_t base, uint32_t* starts,
@@ -139,6 +166,6 @@ void compare(const Pair* pairs, size_t count, uint64_t* room, int32_t* subsequen
 }  // namespace
 
 extern const Machine kAvx2;
-const Machine kAvx2{"avx2", scan, pack_tokens, compare, unite_used};
+const Machine kAvx2{"avx2", scan, mark, pack_tokens, compare, unite_used};
 
 }  // namespace m4i

@@ -75,6 +75,23 @@ size_t scan(Alphabet alphabet, const char* text, size_t size, char* bytes, uint3
     return static_cast<size_t>(ends - first_end);
 }
 
+Marks mark(const char* text, size_t size) {
+    const uint64_t real = _bzhi_u64(~uint64_t{0}, static_cast<unsigned>(size));
+    const __m512i block = _mm512_maskz_loadu_epi8(real, text), half = _mm512_set1_epi8(0x0F);
+    const auto table = [](const unsigned char* values) {
+        return _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(values)));
+    };
+    const __m512i low = _mm512_shuffle_epi8(table(kLowHalf), _mm512_and_si512(block, half));
+    const __m512i high =
+        _mm512_shuffle_epi8(table(kHighHalf), _mm512_and_si512(_mm512_srli_epi16(block, 4), half));
+    const __m512i kinds = _mm512_and_si512(low, high);
+    const auto of = [&](unsigned char kind) {
+        return _mm512_test_epi8_mask(kinds, _mm512_set1_epi8(static_cast<char>(kind)));
+    };
+    const uint64_t plain = _mm512_cmpeq_epi8_mask(block, _mm512_set1_epi8(' '));
+    return {plain | between(block, 0x09, 5) | between(block, 0x1C, 4), of(kSign), of(kPoint), of(kDigit), of(kDash)};
+}
+
 size_t pack(const char* bytes, const uint32_t* starts, const uint32_t* ends, size_t count, Key* keys,
             uint32_t* others) {
     return pack_tokens(bytes, starts, ends, count, keys, others);
@@ -157,6 +174,6 @@ Counts unite(const Used* used, size_t count) {
 }  // namespace
 
 extern const Machine kAvx512;
-const Machine kAvx512{"avx512", scan, pack, compare, unite};
+const Machine kAvx512{"avx512", scan, mark, pack, compare, unite};
 
 }  // namespace m4i

@@ -63,6 +63,20 @@ size_t scan(Alphabet alphabet, const char* text, size_t size, char* bytes, uint3
     return static_cast<size_t>(edges.ends() - ends);
 }
 
+Marks mark(const char* text, size_t size) {
+    Marks marks{};
+    for (size_t i = 0; i < size; ++i) {
+        const auto c = static_cast<unsigned char>(text[i]);
+        const unsigned kinds = kLowHalf[c & 0x0F] & kHighHalf[c >> 4];
+        marks.space |= uint64_t{kind(text[i]) == kSpace} << i;
+        marks.sign |= uint64_t{(kinds & kSign) != 0} << i;
+        marks.point |= uint64_t{(kinds & kPoint) != 0} << i;
+        marks.digit |= uint64_t{(kinds & kDigit) != 0} << i;
+        marks.dash |= uint64_t{(kinds & kDash) != 0} << i;
+    }
+    return marks;
+}
+
 void compare(const Pair* pairs, size_t count, uint64_t* room, int32_t* subsequence, Counts* matches, Used* used) {
     const size_t longest = lay_out(pairs, count, room, [](const Pair& pair, uint64_t* row) {
         for (uint32_t j = 0; j < pair.reference_length; ++j, row += kLanes) {
@@ -79,6 +93,6 @@ void compare(const Pair* pairs, size_t count, uint64_t* room, int32_t* subsequen
 }  // namespace
 
 extern const Machine kBaseline;
-const Machine kBaseline{"baseline", scan, pack_tokens, compare, unite_used};
+const Machine kBaseline{"baseline", scan, mark, pack_tokens, compare, unite_used};
 
 }  // namespace m4i

@@ -30,6 +30,14 @@ typedef uint64_t Lanes __attribute__((vector_size(8 * kLanes)));
     return listed;
 }
 
+// Bytes by kind, for mark(): a byte is of each kind whose bit is set for both its halves. Bits 0 to 4 are the signs
+// (0x21-0x26, 0x28-0x2B, 0x2F; 0x3A-0x3F; 0x40, 0x60; 0x5B-0x5F; 0x7B-0x7E), 5 the digits, 6 points and commas, 7 the
+// dash.
+constexpr unsigned char kLowHalf[16] = {0x24, 0x21, 0x21, 0x21, 0x21, 0x21, 0x21, 0x20,
+                                        0x21, 0x21, 0x03, 0x1B, 0x5A, 0x9A, 0x5A, 0x0B};
+constexpr unsigned char kHighHalf[16] = {0, 0, 0xC1, 0x22, 0x04, 0x08, 0x04, 0x10, 0, 0, 0, 0, 0, 0, 0, 0};
+constexpr unsigned char kSign = 0x1F, kDigit = 0x20, kPoint = 0x40, kDash = 0x80;
+
 // Where each reference token stands in its hypothesis: rows of kLanes words in `room`, a row a reference position.
 template <typename Positions>
 inline size_t lay_out(const Pair* pairs, size_t count, uint64_t* room, Positions positions) {

@@ -1,6 +1,7 @@
 #include "mteval.hpp"
 
 #include <array>
+#include <bit>
 #include <cstring>
 
 namespace m4i {
@@ -29,15 +30,9 @@ constexpr std::array<Kind, 128> kKinds = kinds_of_ascii();
 
 Kind kind_of(char c) { return kKinds[static_cast<unsigned char>(c) & 0x7F]; }
 
-}  // namespace
-
-bool plain_for_13a(const char* text, std::size_t size) {
-    return std::memchr(text, '&', size) == nullptr && std::memchr(text, '\n', size) == nullptr &&
-           std::memchr(text, '<', size) == nullptr;
-}
-
-std::size_t split_13a(const char* text, std::size_t size, std::uint32_t base, std::uint32_t* starts,
-                      std::uint32_t* ends) {
+// Character by character: for texts where points follow points.
+std::size_t split_slowly(const char* text, std::size_t size, std::uint32_t base, std::uint32_t* starts,
+                         std::uint32_t* ends) {
     std::size_t found = 0;
     bool open = false;
     const auto place = [&](std::size_t at) { return base + static_cast<std::uint32_t>(at); };
@@ -96,6 +91,49 @@ std::size_t split_13a(const char* text, std::size_t size, std::uint32_t base, st
     }
     close(size);
     return found;
+}
+
+}  // namespace
+
+bool plain_for_13a(const char* text, std::size_t size) {
+    return std::memchr(text, '&', size) == nullptr && std::memchr(text, '\n', size) == nullptr &&
+           std::memchr(text, '<', size) == nullptr;
+}
+
+std::size_t split_13a(const Machine& machine, const char* text, std::size_t size, std::uint32_t base,
+                      std::uint32_t* starts, std::uint32_t* ends) {
+    std::uint32_t *const first_start = starts, *const first_end = ends;
+    std::uint64_t inside_before = 0, alone_before = 0, digit_before = 0, point_before = 0;
+    for (std::size_t at = 0; at < size; at += kBlock) {
+        const std::size_t here = size - at < kBlock ? size - at : kBlock;
+        const Marks marks = machine.mark(text + at, here);
+        const std::uint64_t real = ~std::uint64_t{0} >> (kBlock - here);
+        const bool digit_follows = at + kBlock < size && kind_of(text[at + kBlock]) == digit;
+        const std::uint64_t after_digit = (marks.digit << 1) | digit_before;
+        const std::uint64_t before_digit = (marks.digit >> 1) | (std::uint64_t{digit_follows} << 63);
+        if ((marks.point & ((marks.point << 1) | point_before)) != 0) {
+            return split_slowly(text, size, base, first_start, first_end);
+        }
+        const std::uint64_t alone =
+            marks.sign | (marks.point & ~(after_digit & before_digit)) | (marks.dash & after_digit);
+        const std::uint64_t inside = real & ~marks.space & ~alone;
+        const std::uint64_t was_inside = (inside << 1) | inside_before, was_alone = (alone << 1) | alone_before;
+        const auto list = [&](std::uint64_t bits, std::uint32_t* out) {
+            for (; bits != 0; bits &= bits - 1) {
+                *out++ = base + static_cast<std::uint32_t>(at + static_cast<std::size_t>(std::countr_zero(bits)));
+            }
+            return out;
+        };
+        starts = list((inside & ~was_inside) | alone, starts);
+        ends = list((was_inside & ~inside) | was_alone, ends);
+        inside_before = inside >> 63;
+        alone_before = alone >> 63;
+        digit_before = marks.digit >> 63;
+        point_before = marks.point >> 63;
+    }
+    // What reaches to the end of the last whole block is still open; a part of a block has closed its own.
+    if ((inside_before | alone_before) != 0) *ends++ = base + static_cast<std::uint32_t>(size);
+    return static_cast<std::size_t>(ends - first_end);
 }
 
 }  // namespace m4i

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "machine.hpp"
+
 namespace m4i {
 
 // Whether nothing in the text must be replaced first: no entity, no line end, no <skipped>.
@@ -11,7 +13,7 @@ bool plain_for_13a(const char* text, std::size_t size);
 
 // Lists where the tokens of a plain text begin and end, counted from `text` plus `base`; at most `size` tokens.
 // Returns their number.
-std::size_t split_13a(const char* text, std::size_t size, std::uint32_t base, std::uint32_t* starts,
-                      std::uint32_t* ends);
+std::size_t split_13a(const Machine& machine, const char* text, std::size_t size, std::uint32_t base,
+                      std::uint32_t* starts, std::uint32_t* ends);
 
 }  // namespace m4i

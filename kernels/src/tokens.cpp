@@ -85,7 +85,7 @@ void TokenStream::fill(const Text* texts, std::size_t count) {
             nul |= std::memchr(text.data, '\0', text.size) != nullptr;
         } else if (tokeniser_ == Tokeniser::mteval_13a) {
             std::memcpy(bytes_.data() + at, text.data, text.size);
-            found = split_13a(text.data, text.size, static_cast<std::uint32_t>(at), starts, ends);
+            found = split_13a(machine_, text.data, text.size, static_cast<std::uint32_t>(at), starts, ends);
             nul |= std::memchr(text.data, '\0', text.size) != nullptr;
         } else {
             Spaces spaces;

@@ -15,7 +15,7 @@ from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 from sacrebleu.metrics import BLEU
 from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 
-from m4i_fast.kernels.backend import built_backends
+from m4i_fast.kernels.backend import built_backends, overlap_statistics
 from m4i_fast.kernels.tokens import TOKENISERS
 from m4i_fast.text.overlap import overlap
 
@@ -175,13 +175,33 @@ def test_13a_parts_signs_as_sacrebleu_does(length: int) -> None:
         assert ours(text) == as_theirs(text), text
     # And the core: its tokens are Python's, if they match, in full, those that Python parts by spaces.
     parted = [" ".join(as_theirs(text)) for text in texts]
-    from m4i_fast.kernels.backend import overlap_statistics
-
     for name in built_backends():
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("M4I_FAST_KERNELS", name)
             counts = overlap_statistics(texts, [[text] for text in texts], tokeniser="13a")
         assert counts.hypothesis_length.tolist() == [len(text.split()) for text in parted], name
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_13a_of_texts_beyond_a_block_of_the_core(seed: int) -> None:
+    """The core looks at 64 characters at once: its edges must not show."""
+    chance = random.Random(seed)
+    texts = ["".join(chance.choices("aab55.,-! '", k=chance.randint(50, 200))) for _ in range(150)]
+    texts += [
+        "a" * length + each + "5" * 70 for length in range(58, 68) for each in ("", ".", "-", "5.", "5-", "5.5", "..")
+    ]
+    texts += [
+        (each * 80)[:length] for length in (63, 64, 65, 127, 128, 129) for each in ("!", "a", "5.", "a-", "5-", "a ")
+    ]
+    spaced = [" ".join(as_theirs(text)) for text in texts]
+    for name in built_backends():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("M4I_FAST_KERNELS", name)
+            # Each against its neighbour: a token with a wrong end would match, or not match, where Python's would.
+            found = overlap_statistics(texts, [[text] for text in texts[1:] + texts[:1]], tokeniser="13a")
+            wanted = overlap_statistics(spaced, [[text] for text in spaced[1:] + spaced[:1]], tokeniser="whitespace")
+        for field in ("hypothesis_length", "reference_length", "matches", "lcs"):
+            assert getattr(found, field).tolist() == getattr(wanted, field).tolist(), (name, field)
 
 
 @settings(max_examples=400, deadline=None)
