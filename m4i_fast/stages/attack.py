@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,7 @@ def _fit(
 ) -> dict[str, Any]:
     from threadpoolctl import threadpool_limits
 
+    from m4i_fast.attacks import fitted_rows
     from m4i_fast.attacks.fitting import ATTACKS, fit
     from m4i_fast.attacks.onnx_file import save_head
     from m4i_fast.progress import progress
@@ -139,8 +141,10 @@ def _fit(
     # these small fits fifteen times as long.
     with progress("fitting attacks", len(names)) as advance, threadpool_limits(1):
         for name in names:
-            head = fit(name, tables[ATTACKS[name].needs], labels, seed=seed, groups=groups)
-            save_head(head, heads.path(f"{name}.onnx"))
+            table = tables[ATTACKS[name].needs]
+            head = fit(name, table, labels, seed=seed, groups=groups)
+            known = {fitted_rows.KEY: fitted_rows.sketch(table)}
+            save_head(replace(head, about=head.about | known), heads.path(f"{name}.onnx"))
             fitted.append({"attack": name, "threshold": head.threshold, "recipe": head.recipe, **head.about})
             advance(note=name)
     # A head of an earlier fit that was not asked for now must not be scored with. Other engines are not ours to remove.
@@ -152,12 +156,13 @@ def _fit(
 def _score(run: Run, files: list[Path], tables: dict[str, Any]) -> dict[str, Any]:
     import numpy as np
 
+    from m4i_fast.attacks.fitted_rows import KEY, share_known
     from m4i_fast.attacks.heads import aligned_values
     from m4i_fast.engines import open_head
     from m4i_fast.tables import write_scores
     from m4i_fast.types import MembershipScores
 
-    scores = []
+    scores, known = [], {}
     for file in files:
         with open_head(str(file), threads=QuerySettings().threads) as head:
             about = head.metadata
@@ -174,5 +179,6 @@ def _score(run: Run, files: list[Path], tables: dict[str, Any]) -> dict[str, Any
             assert about.threshold is not None
             values = aligned_values(table, tuple(about.features), table.recipe, head=file.stem)
             scores.append(MembershipScores(file.stem, table.ids, head.score(values), about.threshold))
+            known[file.stem] = round(share_known(about.about.get(KEY, ""), table), 3)
     write_scores(run.path("scores.parquet"), scores)
-    return {"scored": {each.attack: int(np.isfinite(each.values).sum()) for each in scores}}
+    return {"scored": {each.attack: int(np.isfinite(each.values).sum()) for each in scores}, "fitted_here": known}

@@ -102,7 +102,8 @@ def _evaluate(
         shared = _contamination(run, records, labels)
         advance(note="near-duplicates")
         judgement = judge_audit(scores, blind, labels, groups, seed=seed, resamples=settings.resamples)
-        ruling = verdict(judgement, contamination=shared)
+        scored = run.stamp("attack-score") or {"facts": {}}
+        ruling = verdict(judgement, contamination=shared, fitted_here=scored["facts"].get("fitted_here", {}))
         advance(note="intervals")
         results = [*judgement.attacks, *judgement.blind]
         result = result_from(

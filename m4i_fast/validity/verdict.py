@@ -2,6 +2,7 @@
 
 Asked in this order; the first that holds decides.
 
+0. ``invalid``: an attack's head was fitted on records of this very run. It has seen their labels.
 1. ``invalid``: fewer than ``LEAST_GROUPS`` images of a class. No figure would mean anything.
 2. ``invalid``: the interval of a blind baseline lies above ``BLIND_CEILING``. The sets come from different sources,
    and a better attack may be no more than a better telling of the sources: every blind baseline is only a lower bound
@@ -20,6 +21,7 @@ Asked in this order; the first that holds decides.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from statistics import NormalDist
 
 from m4i_fast.errors import AuditError
@@ -28,7 +30,7 @@ from m4i_fast.types import AttackResult, Estimate, Verdict
 from m4i_fast.validity.contamination import Contamination
 from m4i_fast.validity.judge import Comparison, Judgement
 
-__all__ = ["BLIND_CEILING", "BLIND_MARGIN", "LEAST_GROUPS", "verdict"]
+__all__ = ["BLIND_CEILING", "BLIND_MARGIN", "KNOWN", "LEAST_GROUPS", "verdict"]
 
 BLIND_MARGIN = 0.55
 """A blind baseline separates where its interval lies above this. 0.5 + a margin for shifts too small to matter, and for
@@ -37,16 +39,25 @@ the spread of cross-validation that the interval, which takes the scores as give
 BLIND_CEILING = 0.8
 """Where a blind baseline's interval lies above this, no attack can give a verdict."""
 
+KNOWN = 0.05
+"""Share of the rows that a head was fitted on and that it is asked about again, above which it knows the answers."""
+
 LEAST_GROUPS = 30
 """Images of each class below which nothing is judged: not even an AUC of 0.69 would show (power 80 %)."""
 
 
-def verdict(judgement: Judgement, *, contamination: Contamination | None = None) -> Verdict:
+def verdict(
+    judgement: Judgement,
+    *,
+    contamination: Contamination | None = None,
+    fitted_here: Mapping[str, float] | None = None,
+) -> Verdict:
     """Draw the verdict.
 
     Args:
         judgement: of ``judge_audit``.
         contamination: what the sets share; said in the reasons.
+        fitted_here: by attack, the share of the rows its head was fitted on that stand in the judged run too.
 
     Returns:
         kind and reasons; the first reason is the headline.
@@ -66,7 +77,11 @@ def verdict(judgement: Judgement, *, contamination: Contamination | None = None)
     separating = [each for each in judgement.blind if each.auc.low > BLIND_MARGIN]
     leaking = [each for each in judgement.comparisons if _leaks(each, bool(separating), highest)]
     flipped = [each for each in judgement.comparisons if each.auc.high < 0.5]
-    kind, reasons = _decide(judgement, strongest, separating, leaking, flipped)
+    known = [name for name, share in (fitted_here or {}).items() if share > KNOWN]
+    if known:
+        kind, reasons = "invalid", _told(known)
+    else:
+        kind, reasons = _decide(judgement, strongest, separating, leaking, flipped)
     reasons += [_upside_down(each) for each in flipped if kind == "leak"]
     if contamination is not None:
         reasons += contamination.sentences
@@ -155,6 +170,17 @@ def _decide(
     else:
         reasons.append(f"For comparison, {blind}.")
     return "no_evidence", reasons
+
+
+def _told(known: list[str]) -> list[str]:
+    named = ", ".join(f"'{name}'" for name in known)
+    return [
+        (
+            f"This audit is invalid: the attacks {named} were fitted on records of this very run, with their labels; "
+            "that they know them again says nothing about the model."
+        ),
+        "Fit the attacks on a shadow model and its own records: m4i-fast attack fit SHADOW_RUN --membership LABELS",
+    ]
 
 
 def _visible(attack: Comparison, blind: list[AttackResult]) -> float:

@@ -401,3 +401,14 @@ def test_labels_of_the_shadow_that_cannot_be_read(kind: str, house: House, tmp_p
         labels.mkdir()
     refused(m4i("attack", "fit", run, "--membership", labels), "labels.csv")
     assert not (run / "heads").exists()
+
+
+def test_heads_that_were_fitted_on_the_target_itself_make_the_audit_invalid(
+    house: House, scored: Path, tmp_path: Path
+) -> None:
+    """The obvious short cut: there is no shadow, so the attacks are fitted where the labels are."""
+    run = tmp_path / "run"
+    shutil.copytree(scored, run)
+    done = m4i("evaluate", run, "--membership", house.split / "target/membership.parquet", "--json", "--quiet")
+    assert done.json["verdict"]["kind"] == "invalid"
+    assert "fitted on records of this very run" in done.json["verdict"]["reasons"][0]

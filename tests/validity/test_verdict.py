@@ -222,3 +222,13 @@ def test_seven_columns_of_4000_records_take_under_five_seconds() -> None:
     started = time.process_time()
     judge_audit(columns[:4], columns[4:], membership(4000), None, seed=0)
     assert time.process_time() - started < 5.0
+
+
+@pytest.mark.parametrize(("share", "kind"), [(0.0, "leak"), (0.05, "leak"), (0.06, "invalid"), (1.0, "invalid")])
+def test_a_head_that_was_fitted_on_these_records_says_nothing(share: float, kind: str) -> None:
+    judged = judge_audit(
+        [scores("mb", 400, 1.5)], [scores("text", 400, 0.0)], membership(400), None, seed=0, resamples=200
+    )
+    drawn = verdict(judged, fitted_here={"mb": share})
+    assert drawn.kind == kind
+    assert ("the attacks 'mb' were fitted on records of this very run" in drawn.reasons[0]) == (kind == "invalid")
