@@ -5,6 +5,8 @@
     (``don't``; the typographic apostrophe counts as the plain one). Signs and combining marks part words.
 ``rouge-score``
     As the package rouge-score 0.1.2 without its stemmer: lower case, runs of ``[a-z0-9]``.
+``porter``
+    The same with it: Porter's stemmer as in nltk, on tokens of more than three letters.
 ``whitespace``
     ``str.split()``; the case is kept.
 ``coco-space``
@@ -23,6 +25,8 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
+
+from m4i_fast.kernels.porter import stem
 
 __all__ = ["TOKENISERS", "Tokeniser", "words"]
 
@@ -59,8 +63,8 @@ class Tokeniser:
         ngrams: tokens for n-grams and lengths.
         subsequence: tokens for the longest common subsequence.
         encode: a text that is not ASCII (or of which the core must not see all), as the core wants it: its tokens
-            joined by spaces, or (where the core splits at white space itself) the text; UTF-8 with lone surrogates
-            passed through.
+            (of ``porter``, not yet stemmed) joined by spaces, or (where the core splits at white space itself) the
+            text; UTF-8 with lone surrogates passed through.
     """
 
     name: str
@@ -72,6 +76,10 @@ class Tokeniser:
 
 def _rouge_tokens(text: str) -> list[str]:
     return _ROUGE_TOKEN.findall(text.lower())
+
+
+def _porter_tokens(text: str) -> list[str]:
+    return [stem(token) if len(token) > 3 else token for token in _rouge_tokens(text)]
 
 
 def _split_spaces(text: str) -> list[str]:
@@ -121,6 +129,7 @@ TOKENISERS: Final = {
         Tokeniser("whitespace", 2, str.split, str.split, _bytes),
         Tokeniser("coco-space", 3, str.split, _split_spaces, _bytes),
         Tokeniser("13a", 4, _mteval_13a, _mteval_13a, _bytes_of_13a),
+        Tokeniser("porter", 5, _porter_tokens, _porter_tokens, _bytes_of_rouge_tokens),
     )
 }
 """By name."""

@@ -40,7 +40,45 @@ Tokens split_at_spaces(std::string_view text) {
     return tokens;
 }
 
-Tokens tokens_of(std::string_view text, m4i::Tokeniser tokeniser) {
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_point(char c) { return c == '.' || c == ','; }
+
+// mteval's substitutions, one after the other over the whole text, as its regular expressions do them.
+std::string parted_13a(std::string_view text) {
+    std::string signs = " ";
+    for (const char c : text) {
+        const bool stays = is_word(c) || is_point(c) || c == '-' || c == '\'' || c < ' ' || c == 0x7F;
+        signs += stays ? std::string(1, c) : std::string{' ', c, ' '};
+    }
+    signs += ' ';
+    std::string after;
+    for (std::size_t i = 0; i < signs.size(); ++i) {
+        after += signs[i];
+        if (!is_digit(signs[i]) && i + 1 < signs.size() && is_point(signs[i + 1])) {
+            after += {' ', signs[++i], ' '};
+        }
+    }
+    std::string before;
+    for (std::size_t i = 0; i < after.size(); ++i) {
+        if (is_point(after[i]) && i + 1 < after.size() && !is_digit(after[i + 1])) {
+            before += {' ', after[i], ' ', after[i + 1]};
+            ++i;
+        } else {
+            before += after[i];
+        }
+    }
+    std::string dashes;
+    for (std::size_t i = 0; i < before.size(); ++i) {
+        const bool parted = before[i] == '-' && i > 0 && is_digit(before[i - 1]);
+        dashes += parted ? " - " : std::string(1, before[i]);
+    }
+    return dashes;
+}
+
+Tokens tokens_of(std::string_view given, m4i::Tokeniser tokeniser) {
+    const bool parted = tokeniser == m4i::Tokeniser::mteval_13a;
+    const std::string whole = parted ? parted_13a(given) : std::string(given);
+    const std::string_view text = whole;
     Tokens tokens;
     std::string token;
     const bool words = tokeniser == m4i::Tokeniser::words || tokeniser == m4i::Tokeniser::rouge_score;
@@ -132,7 +170,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     // First byte: tokeniser. Then texts, each ended by byte 255; 254 ends a record. Other high bits fall: ASCII only,
     // since the rest is tokenised by Python.
     if (size < 2) return 0;
-    const auto tokeniser = static_cast<m4i::Tokeniser>(data[0] % 4);
+    const auto tokeniser = static_cast<m4i::Tokeniser>(data[0] % 5);
     std::vector<std::vector<std::string>> records(1, std::vector<std::string>(1));
     for (std::size_t i = 1; i < size; ++i) {
         if (data[i] == 254) {

@@ -6,10 +6,12 @@
 #include <stdexcept>
 
 #include "mteval.hpp"
+#include "porter.hpp"
 
 namespace m4i {
 namespace {
 
+constexpr int kStemmedBits = 12;  // remembered stems: captions have few words
 constexpr std::size_t kMostNumbered = std::size_t{1} << 15;  // an interner beyond this leaves the second-level cache
 
 std::size_t whole_blocks(std::size_t size) { return (size + kBlock - 1) / kBlock * kBlock; }
@@ -51,8 +53,13 @@ void TokenStream::make_room(std::size_t bytes, std::size_t tokens) {
     }
 }
 
+void TokenStream::forget() {
+    interner_.clear();
+    stemmed_.clear();
+}
+
 void TokenStream::fill(const Text* texts, std::size_t count) {
-    if (interner_.size() > kMostNumbered) interner_.clear();
+    if (interner_.size() > kMostNumbered) forget();
     std::size_t bytes = kBlock, tokens = kBlock;
     for (std::size_t i = 0; i < count; ++i) {
         bytes += whole_blocks(texts[i].size);
@@ -63,9 +70,10 @@ void TokenStream::fill(const Text* texts, std::size_t count) {
     offsets_.assign(1, 0);
     single_spaced_.assign(count, 0);
 
-    const Alphabet alphabet = tokeniser_ == Tokeniser::words         ? Alphabet::words
-                              : tokeniser_ == Tokeniser::rouge_score ? Alphabet::rouge_score
-                                                                     : Alphabet::whitespace;
+    const bool runs = tokeniser_ == Tokeniser::rouge_score || tokeniser_ == Tokeniser::porter;
+    const Alphabet alphabet = tokeniser_ == Tokeniser::words ? Alphabet::words
+                              : runs                         ? Alphabet::rouge_score
+                                                             : Alphabet::whitespace;
     std::size_t at = 0, known = 0;
     bool nul = false;
     for (std::size_t i = 0; i < count; ++i) {
@@ -103,6 +111,31 @@ void TokenStream::fill(const Text* texts, std::size_t count) {
     const std::size_t listed =
         machine_.pack(bytes_.data(), starts_.data(), ends_.data(), known, keys_.data(), others_.data());
     number_others(0, known, listed, nul);
+    if (tokeniser_ == Tokeniser::porter) stem_all(known);
+}
+
+// rouge-score stems words of more than three letters; those are all whose fourth byte is set, and the numbered ones.
+void TokenStream::stem_all(std::size_t count) {
+    if (stemmed_.empty()) stemmed_.assign(std::size_t{1} << kStemmedBits, {kNone, kNone});
+    for (std::size_t token = 0; token < count; ++token) {
+        const Key key = keys_[token];
+        if (key >> 24 == 0) continue;
+        Stemmed& known = stemmed_[(key * 0x9E3779B97F4A7C15ull) >> (64 - kStemmedBits)];
+        if (known.token != key) {
+            char* const word = bytes_.data() + starts_[token];
+            const std::size_t length = stem(word, ends_[token] - starts_[token]);
+            Key stem_key = 0;
+            if (length > sizeof stem_key) {
+                stem_key = interner_.number(word, length);
+            } else {
+                for (std::size_t i = 0; i < length; ++i) {
+                    stem_key |= Key{static_cast<unsigned char>(word[i])} << (8 * i);
+                }
+            }
+            known = {key, stem_key};
+        }
+        keys_[token] = known.stem;
+    }
 }
 
 void TokenStream::number_others(std::size_t begin, std::size_t end, std::size_t listed, bool nul) {
@@ -142,7 +175,7 @@ std::size_t TokenStream::split_utf8(const Text& text, std::uint32_t* starts, std
 }
 
 void TokenStream::fill_split_at_spaces(const Text* texts, std::size_t count) {
-    if (interner_.size() > kMostNumbered) interner_.clear();
+    if (interner_.size() > kMostNumbered) forget();
     offsets_.assign(1, 0);
     single_spaced_.assign(count, 1);
     keys_.clear();

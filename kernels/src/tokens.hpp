@@ -11,14 +11,14 @@
 namespace m4i {
 
 // The numbers are part of the Python face: kernels/tokens.py names them.
-enum class Tokeniser : int { words = 0, rouge_score = 1, whitespace = 2, coco_space = 3, mteval_13a = 4 };
-inline constexpr int kTokenisers = 5;
+enum class Tokeniser : int { words = 0, rouge_score = 1, whitespace = 2, coco_space = 3, mteval_13a = 4, porter = 5 };
+inline constexpr int kTokenisers = 6;
 
 // Whether Python must see an ASCII text too: 13a replaces parts of some before it looks for tokens.
 bool needs_python(Tokeniser tokeniser, const char* text, std::size_t size);
 
-// `ready`: not ASCII, so Python has seen it. For words, rouge_score and 13a it holds the tokens, joined by spaces;
-// for the other two it is the text itself in UTF-8, lone surrogates passed through.
+// `ready`: not ASCII, so Python has seen it. For whitespace and coco_space it is the text itself in UTF-8,
+// lone surrogates passed through; for the others it holds the tokens (of porter, not yet stemmed), joined by spaces.
 struct Text {
     const char* data;
     std::size_t size;
@@ -45,13 +45,21 @@ public:
     bool single_spaced(std::size_t text) const { return single_spaced_[text]; }
 
 private:
+    struct Stemmed {
+        Key token;
+        Key stem;
+    };
+
     void make_room(std::size_t bytes, std::size_t tokens);
     std::size_t split_utf8(const Text& text, std::uint32_t* starts, std::uint32_t* ends, bool* single) const;
+    void forget();
+    void stem_all(std::size_t count);
     void number_others(std::size_t begin, std::size_t end, std::size_t listed, bool nul);
 
     Tokeniser tokeniser_;
     const Machine& machine_;
     Interner interner_;
+    std::vector<Stemmed> stemmed_;  // by the token's key
     std::vector<char> bytes_;
     std::vector<std::uint32_t> starts_;
     std::vector<std::uint32_t> ends_;

@@ -8,8 +8,8 @@
     Its Java tokeniser is not here: the default ``words`` takes its place, and is the same as giving pycocoevalcap
     ``" ".join(words(text))``. For text that was tokenised before, ``coco/coco-space`` equals pycocoevalcap bit for bit.
 ``rouge-score``
-    As rouge-score 0.1.2 without its stemmer. ROUGE-1, ROUGE-2, ROUGE-L: F1 = 2PR / (P + R), for each the best
-    reference. BLEU-1..4: the formula of ``coco`` on rouge-score's tokens.
+    As rouge-score 0.1.2, without its stemmer or (``rouge-score/porter``) with it. ROUGE-1, ROUGE-2, ROUGE-L: F1 =
+    2PR / (P + R), for each the best reference. BLEU-1..4: the formula of ``coco`` on rouge-score's tokens.
 ``sacrebleu``
     BLEU-1..4 as the ``sentence_score`` of sacrebleu 2's ``BLEU(max_ngram_order=n, effective_order=True)``, 0..100, on
     13a tokens in their own case: counts clipped as above, orders that the hypothesis is too short for left out, an
@@ -304,7 +304,7 @@ RECIPES: Final = {
         _bleu_of_coco,
     ),
     "rouge-score": _Definition(
-        {"": 1}, ("rouge-score", "words", "whitespace"), ("stem:no",), _rouge_l_of_f1, _bleu_of_coco
+        {"": 1}, ("rouge-score", "porter", "words", "whitespace"), (), _rouge_l_of_f1, _bleu_of_coco
     ),
     "sacrebleu": _Definition(
         {"exp": 2, "none": 3}, ("13a", "words", "whitespace"), ("scale:100",), _rouge_l_of_f1, _bleu_of_sacrebleu

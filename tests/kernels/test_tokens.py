@@ -81,6 +81,7 @@ def test_tokeniser_numbers_are_the_cores() -> None:
         "whitespace": 2,
         "coco-space": 3,
         "13a": 4,
+        "porter": 5,
     }
 
 

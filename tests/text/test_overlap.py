@@ -51,8 +51,8 @@ def pycocoevalcap(hypotheses: list[str], references: list[list[str]]) -> dict[st
     return {"rouge_l": rouge.tolist()} | {f"bleu_{n}": bleu[n - 1] for n in (1, 2, 3, 4)}
 
 
-def rouge_score(hypotheses: list[str], references: list[list[str]]) -> dict[str, list[float]]:
-    scorer = RougeScorer(["rouge1", "rouge2", "rougeL"])
+def rouge_score(hypotheses: list[str], references: list[list[str]], *, stemmed: bool = False) -> dict[str, list[float]]:
+    scorer = RougeScorer(["rouge1", "rouge2", "rougeL"], use_stemmer=stemmed)
     scored = [scorer.score_multi(row, hypothesis) for hypothesis, row in zip(hypotheses, references, strict=True)]
     return {
         name: [float(score[theirs].fmeasure) for score in scored]
@@ -111,7 +111,7 @@ def test_a_one_word_match_gives_the_known_figure() -> None:
 
 def test_mean_over_references() -> None:
     table = agree(["a b"], [["a b", "c d", "a c"]], recipe="rouge-score", reduce="mean")
-    assert table.recipe == "recipe:rouge-score|tok:rouge-score|refs:mean|stem:no|v:0.1.0"
+    assert table.recipe == "recipe:rouge-score|tok:rouge-score|refs:mean|v:0.1.0"
     assert column(table, "rouge_1") == [pytest.approx((1 + 0 + 0.5) / 3)]
     assert column(table, "rouge_2") == [pytest.approx(1 / 3)]
     assert column(table, "bleu_1") == [pytest.approx((1 + 0 + 0.5) / 3, abs=1e-8)]
@@ -165,6 +165,18 @@ def test_rouge_score_equals_rouge_score() -> None:
         assert column(table, name) == expected, name
 
 
+def test_rouge_score_with_its_stemmer_equals_rouge_score() -> None:
+    hypotheses, references = drawn_captions(4, 300)
+    endings = ("", "s", "ed", "ing", "ly", "ational", "ies", "ness")
+    hypotheses, *others = (
+        [" ".join(f"{word}{endings[(i * k + len(text)) % 8]}" for i, word in enumerate(text.split())) for text in texts]
+        for k, texts in enumerate((hypotheses, *references), start=1)
+    )
+    table = agree(hypotheses, others, recipe="rouge-score/porter")
+    for name, expected in rouge_score(hypotheses, others, stemmed=True).items():
+        assert column(table, name) == expected, name
+
+
 def test_long_texts_equal_the_tools() -> None:
     rng = np.random.default_rng(4)
     texts = [" ".join(f"w{i}" for i in rng.integers(0, 40, size)) for size in (70, 129, 200, 64, 63, 1)]
@@ -196,9 +208,10 @@ def test_any_text_equals_pycocoevalcap(drawn: list[tuple[str, list[str]]]) -> No
 @given(records)
 def test_any_text_equals_rouge_score(drawn: list[tuple[str, list[str]]]) -> None:
     hypotheses, references = [h for h, _ in drawn], [row for _, row in drawn]
-    table = agree(hypotheses, references, recipe="rouge-score")
-    for name, expected in rouge_score(hypotheses, references).items():
-        assert column(table, name) == expected, name
+    for recipe, stemmed in (("rouge-score", False), ("rouge-score/porter", True)):
+        table = agree(hypotheses, references, recipe=recipe)
+        for name, expected in rouge_score(hypotheses, references, stemmed=stemmed).items():
+            assert column(table, name) == expected, (recipe, name)
 
 
 @settings(deadline=None, max_examples=50)

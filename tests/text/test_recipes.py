@@ -20,11 +20,11 @@ from m4i_fast.text.recipes import RECIPES, REDUCTIONS, recipe_named, scores
         ("coco/mean", "recipe:coco|tok:words|refs:mean|beta:1.2|v:0.1.0"),
         ("coco/whitespace/mean", "recipe:coco|tok:whitespace|refs:mean|beta:1.2|v:0.1.0"),
         ("coco/mean/whitespace", "recipe:coco|tok:whitespace|refs:mean|beta:1.2|v:0.1.0"),
-        ("rouge-score", "recipe:rouge-score|tok:rouge-score|refs:max|stem:no|v:0.1.0"),
+        ("rouge-score", "recipe:rouge-score|tok:rouge-score|refs:max|v:0.1.0"),
         ("sacrebleu", "recipe:sacrebleu|tok:13a|refs:max|scale:100|smooth:exp|v:0.1.0"),
         ("sacrebleu/none/words", "recipe:sacrebleu|tok:words|refs:max|scale:100|smooth:none|v:0.1.0"),
         ("nltk/mean/method1", "recipe:nltk|tok:whitespace|refs:mean|smooth:method1|v:0.1.0"),
-        ("rouge-score/mean", "recipe:rouge-score|tok:rouge-score|refs:mean|stem:no|v:0.1.0"),
+        ("rouge-score/mean", "recipe:rouge-score|tok:rouge-score|refs:mean|v:0.1.0"),
     ],
 )
 def test_signatures(recipe: str, signature: str) -> None:
@@ -45,7 +45,7 @@ def test_all_signatures_differ() -> None:
         for tokeniser in definition.tokenisers
         for reduce in ("max", "mean")
     }
-    assert len(seen) == 2 * (4 + 3 + 2 * 3 + 2 * 3)
+    assert len(seen) == 2 * (4 + 4 + 2 * 3 + 2 * 3)
 
 
 @pytest.mark.parametrize(
