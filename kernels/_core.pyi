@@ -11,6 +11,19 @@ def overlap_statistics(
     machine: str,
     threads: int,
 ) -> dict[str, npt.NDArray[np.int32] | npt.NDArray[np.int64]]: ...
+
+class PreparedReferences:
+    def __init__(
+        self,
+        references: tuple[Sequence[str], ...],
+        tokeniser: int,
+        encode: Callable[[str], bytes],
+        machine: str,
+    ) -> None: ...
+    def statistics(
+        self, hypotheses: tuple[str, ...], machine: str, threads: int
+    ) -> dict[str, npt.NDArray[np.int32] | npt.NDArray[np.int64]]: ...
+
 def machines() -> tuple[str, ...]: ...
 def scores(
     offsets: npt.NDArray[np.int64],

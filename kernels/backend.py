@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from functools import cache
 from types import ModuleType
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,15 @@ from m4i_fast.kernels.reference import overlap as reference
 from m4i_fast.kernels.statistics import OverlapStatistics, check_texts
 from m4i_fast.kernels.tokens import TOKENISERS, Tokeniser
 
-__all__ = ["BACKENDS", "CORES", "backend_name", "built_backends", "core_scores", "overlap_statistics"]
+__all__ = [
+    "BACKENDS",
+    "CORES",
+    "PreparedReferences",
+    "backend_name",
+    "built_backends",
+    "core_scores",
+    "overlap_statistics",
+]
 
 CORES: Final = ("avx512", "avx2", "baseline")
 """Instruction sets that the C++ core is compiled for, the best first."""
@@ -85,20 +93,10 @@ def overlap_statistics(
         ConfigError: no such tokeniser, or ``M4I_FAST_KERNELS`` is wrong.
     """
     name = backend_name()
-    if tokeniser not in TOKENISERS:
-        raise ConfigError(
-            f"'{tokeniser}' is not a tokeniser", where="tokeniser", cure=f"Choose one of {', '.join(TOKENISERS)}."
-        )
-    if threads < 0:
-        raise ConfigError(f"{threads} threads cannot work", where="threads", cure="Give 0 (all cores) or more.")
+    splitter = _tokeniser_named(tokeniser)
+    threads = _threads(threads, len(hypotheses) if hasattr(hypotheses, "__len__") else 0)
     rows, rows_of_references = _as_tuple(hypotheses, "hypotheses"), _as_tuple(references, "references")
-    if len(rows) != len(rows_of_references):
-        raise DataError(
-            f"there are {len(rows)} hypotheses but references for {len(rows_of_references)}",
-            where="hypotheses, references",
-            cure="Give one list of references (it may be empty) for each hypothesis.",
-        )
-    splitter = TOKENISERS[tokeniser]
+    _check_lengths(len(rows), len(rows_of_references))
     core = _core()
     if name in CORES and core is not None:
         return _core_statistics(core, name, rows, rows_of_references, splitter, threads)
@@ -108,6 +106,53 @@ def overlap_statistics(
     if not os.environ.get(VARIABLE):
         _warn_once()
     return fallback.overlap_statistics(rows, rows_of_references, splitter)
+
+
+class PreparedReferences:
+    """References of N records, tokenised once for any number of hypotheses.
+
+    The C++ core keeps them as keys, about 8 bytes a token; other backends keep the texts alone.
+
+    Args:
+        references: N rows of any number of texts.
+        tokeniser: a name in ``kernels.tokens.TOKENISERS``.
+
+    Raises:
+        DataError: something is not a string (says which).
+        ConfigError: no such tokeniser, or ``M4I_FAST_KERNELS`` is wrong.
+    """
+
+    def __init__(self, references: Sequence[Sequence[str]], *, tokeniser: str) -> None:
+        name = backend_name()
+        splitter = _tokeniser_named(tokeniser)
+        # Copied, since texts that are tokenised elsewhere must not change behind the keys.
+        rows = _as_tuple(references, "references")
+        check_texts([""] * len(rows), rows)
+        self._rows = tuple(map(tuple, rows))
+        self._tokeniser = tokeniser
+        self._core: Any = None
+        core = _core()
+        if name in CORES and core is not None:
+            self._core = core.PreparedReferences(self._rows, splitter.number, splitter.encode, name)
+
+    def __len__(self) -> int:
+        """N."""
+        return len(self._rows)
+
+    def statistics(self, hypotheses: Sequence[str], *, threads: int = 0) -> OverlapStatistics:
+        """As ``overlap_statistics``, for N hypotheses, one a record."""
+        name = backend_name()
+        rows = _as_tuple(hypotheses, "hypotheses")
+        if name not in CORES or self._core is None:
+            return overlap_statistics(rows, self._rows, tokeniser=self._tokeniser, threads=threads)
+        _check_lengths(len(rows), len(self))
+        threads = _threads(threads, len(rows))
+        try:
+            arrays = self._core.statistics(rows, name, threads)
+        except TypeError:
+            check_texts(rows, self._rows)  # the core stops at the first bad text; this says which it is
+            raise
+        return OverlapStatistics(**arrays)
 
 
 def core_scores(counts: OverlapStatistics, definition: int, *, mean: bool, exact_sum: bool) -> Reals | None:
@@ -135,14 +180,35 @@ def _core_statistics(
     tokeniser: Tokeniser,
     threads: int,
 ) -> OverlapStatistics:
-    if threads == 0:
-        threads = min(_usable_cores(), max(1, len(hypotheses) // ROWS_A_THREAD))
     try:
         arrays = core.overlap_statistics(hypotheses, references, tokeniser.number, tokeniser.encode, name, threads)
     except TypeError:
         check_texts(hypotheses, references)  # the core stops at the first bad text; this says which it is
         raise
     return OverlapStatistics(**arrays)
+
+
+def _tokeniser_named(name: str) -> Tokeniser:
+    if name not in TOKENISERS:
+        raise ConfigError(
+            f"'{name}' is not a tokeniser", where="tokeniser", cure=f"Choose one of {', '.join(TOKENISERS)}."
+        )
+    return TOKENISERS[name]
+
+
+def _threads(asked: int, rows: int) -> int:
+    if asked < 0:
+        raise ConfigError(f"{asked} threads cannot work", where="threads", cure="Give 0 (all cores) or more.")
+    return asked or min(_usable_cores(), max(1, rows // ROWS_A_THREAD))
+
+
+def _check_lengths(hypotheses: int, references: int) -> None:
+    if hypotheses != references:
+        raise DataError(
+            f"there are {hypotheses} hypotheses but references for {references}",
+            where="hypotheses, references",
+            cure="Give one list of references (it may be empty) for each hypothesis.",
+        )
 
 
 def _as_tuple(rows: Sequence[T], name: str) -> tuple[T, ...]:

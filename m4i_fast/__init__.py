@@ -8,16 +8,16 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "overlap"]
+__all__ = ["References", "__version__", "overlap"]
 
 
 def __getattr__(name: str) -> object:
-    """Import ``overlap`` when it is first asked for: a bare ``import m4i_fast`` loads nothing else."""
-    if name == "overlap":
+    """Import what scores captions when it is first asked for: a bare ``import m4i_fast`` loads nothing else."""
+    if name in {"overlap", "References"}:
         # By name: as an import statement it would tie every room below text/ to text/.
         from importlib import import_module
 
-        return import_module("m4i_fast.text.overlap").overlap
+        return getattr(import_module("m4i_fast.text.overlap"), name)
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
 
 

@@ -16,6 +16,7 @@ using Key = std::uint64_t;
 inline constexpr Key kNone = 0;                        // padding; no token has it
 inline constexpr Key kNumbered = std::uint64_t{1} << 63;
 inline constexpr Key kEmptyToken = kNumbered;          // str.split(" ") gives empty tokens
+inline constexpr Key kUnknown = ~Key{0};               // equals no token of a reference
 
 class Interner {
 public:

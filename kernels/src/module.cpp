@@ -129,7 +129,23 @@ struct Results {
 
 struct Job {
     Batch batch;
+    std::size_t first = 0;  // record, where the references are prepared
     Results results;
+};
+
+struct PreparedWork {
+    m4i::Comparer comparer;
+    const m4i::Prepared* references;
+
+    void operator()(Job& job) {
+        const std::vector<std::uint32_t>& sizes = job.batch.sizes;
+        const m4i::Columns columns = job.results.resize(sizes);
+        for (std::size_t first = 0; first < sizes.size(); first += kTogether) {
+            const std::size_t count = std::min(kTogether, sizes.size() - first);
+            comparer.compare(job.batch.texts.data() + first, count, *references, job.first + first,
+                             columns.from(first, static_cast<std::size_t>(job.results.offsets[first])));
+        }
+    }
 };
 
 struct Work {
@@ -167,26 +183,20 @@ nb::object array_of(std::vector<T>&& values, std::initializer_list<std::size_t> 
     return nb::cast(nb::ndarray<nb::numpy, Number>(data, shape, owner));
 }
 
-nb::dict overlap_statistics(nb::tuple hypotheses, nb::tuple references, int tokeniser, nb::callable encode,
-                            const char* name, int threads) {
-    if (tokeniser < 0 || tokeniser >= m4i::kTokenisers) throw nb::value_error("no tokeniser has this number");
-    if (threads < 1 || threads > 1024) throw nb::value_error("threads must be 1 to 1024");
-    const std::size_t records = hypotheses.size();
-    if (records != references.size()) throw nb::value_error("hypotheses and references differ in length");
-    const m4i::Machine* const machine = m4i::machine_named(name);
-    if (machine == nullptr) throw nb::value_error("no instruction set of this name runs here");
-
-    std::vector<Work> works;
-    for (int i = 0; i < threads; ++i) works.push_back({m4i::Comparer(static_cast<m4i::Tokeniser>(tokeniser), *machine)});
-    m4i::Crew<Job, Work> crew(std::move(works), threads == 1 ? 1 : 2 * static_cast<std::size_t>(threads) + 2);
-    const Way way{static_cast<m4i::Tokeniser>(tokeniser), encode};
+// Fills batches by `gather(batch, first record)` up to `records`, compares them by `works`, gives the arrays of
+// OverlapStatistics.
+template <typename Work, typename Gather>
+nb::dict run(std::vector<Work> works, std::size_t records, Gather gather) {
+    const std::size_t threads = works.size();
+    m4i::Crew<Job, Work> crew(std::move(works), threads == 1 ? 1 : 2 * threads + 2);
     Results results;
     for (std::size_t record = 0; record < records || !crew.empty();) {
         if (record < records && !crew.full()) {
-            Batch& batch = crew.next().batch;
-            batch.clear();
-            while (record < records && batch.bytes < kBytes && batch.sizes.size() < kRecords) {
-                gather_record(hypotheses[record].ptr(), row_of(references[record].ptr()), way, batch);
+            Job& job = crew.next();
+            job.batch.clear();
+            job.first = record;
+            while (record < records && job.batch.bytes < kBytes && job.batch.sizes.size() < kRecords) {
+                gather(job.batch, record);
                 ++record;
             }
             crew.hand_over();
@@ -213,6 +223,82 @@ nb::dict overlap_statistics(nb::tuple hypotheses, nb::tuple references, int toke
     arrays["reference_length_lcs"] = array_of(std::move(results.reference_length_lcs), {pairs});
     return arrays;
 }
+
+m4i::Tokeniser tokeniser_of(int number) {
+    if (number < 0 || number >= m4i::kTokenisers) throw nb::value_error("no tokeniser has this number");
+    return static_cast<m4i::Tokeniser>(number);
+}
+
+const m4i::Machine& machine_of(const char* name) {
+    const m4i::Machine* const machine = m4i::machine_named(name);
+    if (machine == nullptr) throw nb::value_error("no instruction set of this name runs here");
+    return *machine;
+}
+
+void check_threads(int threads) {
+    if (threads < 1 || threads > 1024) throw nb::value_error("threads must be 1 to 1024");
+}
+
+nb::dict overlap_statistics(nb::tuple hypotheses, nb::tuple references, int tokeniser, nb::callable encode,
+                            const char* name, int threads) {
+    const Way way{tokeniser_of(tokeniser), encode};
+    const m4i::Machine& machine = machine_of(name);
+    check_threads(threads);
+    const std::size_t records = hypotheses.size();
+    if (records != references.size()) throw nb::value_error("hypotheses and references differ in length");
+    std::vector<Work> works;
+    for (int i = 0; i < threads; ++i) works.push_back({m4i::Comparer(way.tokeniser, machine)});
+    return run(std::move(works), records, [&](Batch& batch, std::size_t record) {
+        gather_record(hypotheses[record].ptr(), row_of(references[record].ptr()), way, batch);
+    });
+}
+
+// References of N records, tokenised: see m4i::Prepared.
+class PreparedReferences {
+public:
+    PreparedReferences(nb::tuple references, int tokeniser, nb::callable encode, const char* name)
+        : encode_(encode), prepared_(tokeniser_of(tokeniser), machine_of(name)) {
+        const Way way{prepared_.tokeniser(), encode_};
+        const std::size_t records = references.size();
+        Batch batch;
+        for (std::size_t record = 0; record < records;) {
+            batch.clear();
+            while (record < records && batch.bytes < kBytes && batch.sizes.size() < kRecords) {
+                const nb::object row = row_of(references[record].ptr());
+                const std::size_t before = batch.texts.size();
+                for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(row.ptr()); ++i) {
+                    const nb::object text = nb::borrow<nb::object>(PySequence_Fast_GET_ITEM(row.ptr(), i));
+                    gather_text(text.ptr(), way, batch);
+                }
+                batch.sizes.push_back(static_cast<std::uint32_t>(batch.texts.size() - before));
+                ++record;
+            }
+            {
+                nb::gil_scoped_release released;
+                prepared_.add(batch.texts.data(), batch.sizes.data(), batch.sizes.size());
+            }
+            if (PyErr_CheckSignals() != 0) throw nb::python_error();
+        }
+    }
+
+    nb::dict statistics(nb::tuple hypotheses, const char* name, int threads) const {
+        const Way way{prepared_.tokeniser(), encode_};
+        const m4i::Machine& machine = machine_of(name);
+        check_threads(threads);
+        const std::size_t records = hypotheses.size();
+        if (records != prepared_.records()) throw nb::value_error("hypotheses and references differ in length");
+        std::vector<PreparedWork> works;
+        for (int i = 0; i < threads; ++i) works.push_back({m4i::Comparer(way.tokeniser, machine), &prepared_});
+        return run(std::move(works), records, [&](Batch& batch, std::size_t record) {
+            gather_text(hypotheses[record].ptr(), way, batch);
+            batch.sizes.push_back(prepared_.size(record) + 1);
+        });
+    }
+
+private:
+    nb::callable encode_;
+    m4i::Prepared prepared_;
+};
 
 // Names of the instruction sets that run here, the best first.
 nb::tuple machines() {
@@ -267,5 +353,10 @@ NB_MODULE(_core, m) {
     m.def("overlap_statistics", &overlap_statistics, nb::arg("hypotheses"), nb::arg("references"),
           nb::arg("tokeniser"), nb::arg("encode"), nb::arg("machine"), nb::arg("threads"));
     m.def("machines", &machines);
+    nb::class_<PreparedReferences>(m, "PreparedReferences")
+        .def(nb::init<nb::tuple, int, nb::callable, const char*>(), nb::arg("references"), nb::arg("tokeniser"),
+             nb::arg("encode"), nb::arg("machine"))
+        .def("statistics", &PreparedReferences::statistics, nb::arg("hypotheses"), nb::arg("machine"),
+             nb::arg("threads"));
     m.def("scores", &scores);
 }

@@ -14,44 +14,77 @@ void Comparer::compare(const Text* texts, const std::uint32_t* sizes, std::size_
     std::size_t count = 0;
     for (std::size_t record = 0; record < records; ++record) count += sizes[record];
     tokens_.fill(texts, count);
+    texts_.clear();
+    for (std::size_t text = 0; text < count; ++text) texts_.push_back(tokens_.tokens(text));
+    compare_texts(sizes, records, columns, [&](std::size_t, std::size_t text, std::size_t size) {
+        apart_.fill_split_at_spaces(texts + text, size);
+        for (std::size_t i = 0; i < size; ++i) apart_texts_.push_back(apart_.tokens(i));
+    });
+}
 
+void Comparer::compare(const Text* hypotheses, std::size_t records, const Prepared& references, std::size_t first,
+                       Columns columns) {
+    const Numbers numbers{.find = &references.numbers()};
+    tokens_.fill(hypotheses, records, numbers);
+    texts_.clear();
+    sizes_.clear();
+    for (std::size_t record = 0; record < records; ++record) {
+        texts_.push_back(tokens_.tokens(record));
+        const std::size_t begin = references.first(first + record), size = references.size(first + record);
+        for (std::size_t i = begin; i < begin + size; ++i) texts_.push_back(references.tokens(i));
+        sizes_.push_back(static_cast<std::uint32_t>(size + 1));
+    }
+    compare_texts(sizes_.data(), records, columns, [&](std::size_t record, std::size_t, std::size_t size) {
+        apart_.fill_split_at_spaces(hypotheses + record, 1, numbers);
+        apart_texts_.push_back(apart_.tokens(0));
+        const std::size_t begin = references.first(first + record);
+        for (std::size_t i = begin; i + 1 < begin + size; ++i) apart_texts_.push_back(references.apart(i));
+    });
+}
+
+// `apart(record, text, size)` puts what str.split(" ") gives for a record's texts into apart_texts_.
+template <typename Apart>
+void Comparer::compare_texts(const std::uint32_t* sizes, std::size_t records, Columns columns, Apart apart) {
     // Short pairs of all records go through the lanes together; the others one after the other.
     pairs_.clear();
-    std::size_t text = 0;
-    for (std::size_t record = 0; record < records; text += sizes[record++]) {
-        const std::uint32_t length = tokens_.length(text);
+    const Tokens* texts = texts_.data();
+    for (std::size_t record = 0; record < records; texts += sizes[record++]) {
+        const std::uint32_t length = texts->length;
         bool lanes = length <= kShort;
-        for (std::size_t i = 1; i < sizes[record]; ++i) lanes &= tokens_.length(text + i) <= kLongestInLanes;
+        for (std::size_t i = 1; i < sizes[record]; ++i) lanes &= texts[i].length <= kLongestInLanes;
         for (std::size_t i = 1; i < sizes[record]; ++i) {
             // A long pair keeps its place in the lanes, empty.
-            pairs_.push_back({tokens_.keys(text), tokens_.keys(text + i), lanes ? length : 0,
-                              lanes ? tokens_.length(text + i) : 0});
+            pairs_.push_back({texts->keys, texts[i].keys, lanes ? length : 0, lanes ? texts[i].length : 0});
         }
     }
     compare_short(columns);
 
-    text = 0;
+    texts = texts_.data();
     std::size_t pair = 0;
     for (std::size_t record = 0; record < records; ++record) {
         const std::size_t references = sizes[record] - 1;
-        const auto length = static_cast<std::int32_t>(tokens_.length(text));
+        const auto length = static_cast<std::int32_t>(texts->length);
         Columns here = columns.from(record, pair);
         *here.hypothesis_length = *here.hypothesis_length_lcs = length;
         *here.best_matches = machine_.unite(used_.data() + pair, references);
         std::int32_t closest = 0;
-        bool single = tokens_.single_spaced(text), lanes = tokens_.length(text) <= kShort;
+        bool single = texts->single, lanes = texts->length <= kShort;
         for (std::size_t i = 0; i < references; ++i) {
-            const auto other = static_cast<std::int32_t>(tokens_.length(text + 1 + i));
+            const auto other = static_cast<std::int32_t>(texts[1 + i].length);
             here.reference_length[i] = here.reference_length_lcs[i] = other;
             const std::int32_t distance = std::abs(other - length), before = std::abs(closest - length);
             if (i == 0 || distance < before || (distance == before && other < closest)) closest = other;
-            single &= tokens_.single_spaced(text + 1 + i);
-            lanes &= tokens_.length(text + 1 + i) <= kLongestInLanes;
+            single &= texts[1 + i].single;
+            lanes &= texts[1 + i].length <= kLongestInLanes;
         }
         *here.closest_length = closest;
-        if (!lanes) compare_long(text, references, here);
-        if (!single && tokeniser_ == Tokeniser::coco_space) compare_apart(texts + text, references, here);
-        text += sizes[record];
+        if (!lanes) compare_long(texts, references, here);
+        if (!single && tokeniser_ == Tokeniser::coco_space) {
+            apart_texts_.clear();
+            apart(record, static_cast<std::size_t>(texts - texts_.data()), references + 1);
+            compare_apart(apart_texts_.data(), references, here);
+        }
+        texts += sizes[record];
         pair += references;
     }
 }
@@ -72,12 +105,12 @@ void Comparer::compare_short(Columns columns) {
     }
 }
 
-void Comparer::compare_long(std::size_t first_text, std::size_t references, Columns columns) {
-    dictionary_.fill(tokens_.keys(first_text), tokens_.length(first_text), hypothesis_);
+void Comparer::compare_long(const Tokens* texts, std::size_t references, Columns columns) {
+    dictionary_.fill(texts->keys, texts->length, hypothesis_);
     matcher_.prepare(hypothesis_, dictionary_.size());
     subsequence_.prepare(hypothesis_, dictionary_.size());
     for (std::size_t i = 0; i < references; ++i) {
-        dictionary_.look_up(tokens_.keys(first_text + 1 + i), tokens_.length(first_text + 1 + i), reference_);
+        dictionary_.look_up(texts[1 + i].keys, texts[1 + i].length, reference_);
         columns.matches[i] = matcher_.match(reference_);
         columns.lcs[i] = subsequence_.length(reference_);
     }
@@ -85,15 +118,14 @@ void Comparer::compare_long(std::size_t first_text, std::size_t references, Colu
 }
 
 // pycocoevalcap splits for ROUGE-L at single spaces, for BLEU at any run of white space.
-void Comparer::compare_apart(const Text* texts, std::size_t references, Columns columns) {
-    apart_.fill_split_at_spaces(texts, references + 1);
-    dictionary_.fill(apart_.keys(0), apart_.length(0), hypothesis_);
+void Comparer::compare_apart(const Tokens* texts, std::size_t references, Columns columns) {
+    dictionary_.fill(texts->keys, texts->length, hypothesis_);
     subsequence_.prepare(hypothesis_, dictionary_.size());
-    *columns.hypothesis_length_lcs = static_cast<std::int32_t>(apart_.length(0));
+    *columns.hypothesis_length_lcs = static_cast<std::int32_t>(texts->length);
     for (std::size_t i = 0; i < references; ++i) {
-        dictionary_.look_up(apart_.keys(1 + i), apart_.length(1 + i), reference_);
+        dictionary_.look_up(texts[1 + i].keys, texts[1 + i].length, reference_);
         columns.lcs[i] = subsequence_.length(reference_);
-        columns.reference_length_lcs[i] = static_cast<std::int32_t>(apart_.length(1 + i));
+        columns.reference_length_lcs[i] = static_cast<std::int32_t>(texts[1 + i].length);
     }
 }
 

@@ -8,6 +8,7 @@
 #include "lcs.hpp"
 #include "machine.hpp"
 #include "ngrams.hpp"
+#include "prepared.hpp"
 #include "tokens.hpp"
 
 namespace m4i {
@@ -42,15 +43,25 @@ public:
     // Records that fit the first-level cache together are best.
     void compare(const Text* texts, const std::uint32_t* sizes, std::size_t records, Columns columns);
 
+    // Hypotheses, one a record, against the references of records `first` and following.
+    void compare(const Text* hypotheses, std::size_t records, const Prepared& references, std::size_t first,
+                 Columns columns);
+
 private:
+    // A record's hypothesis, and then its references, in texts_ and in apart_texts_.
+    template <typename Apart>
+    void compare_texts(const std::uint32_t* sizes, std::size_t records, Columns columns, Apart apart);
     void compare_short(Columns columns);
-    void compare_long(std::size_t first_text, std::size_t references, Columns columns);
-    void compare_apart(const Text* texts, std::size_t references, Columns columns);
+    void compare_long(const Tokens* texts, std::size_t references, Columns columns);
+    void compare_apart(const Tokens* texts, std::size_t references, Columns columns);
 
     Tokeniser tokeniser_;
     const Machine& machine_;
     TokenStream tokens_;
     TokenStream apart_;
+    std::vector<Tokens> texts_;
+    std::vector<Tokens> apart_texts_;
+    std::vector<std::uint32_t> sizes_;
     std::vector<Pair> pairs_;
     std::vector<Used> used_;
     std::vector<std::uint64_t> room_;

@@ -53,13 +53,27 @@ void TokenStream::make_room(std::size_t bytes, std::size_t tokens) {
     }
 }
 
-void TokenStream::forget() {
-    interner_.clear();
-    stemmed_.clear();
+void TokenStream::begin(Numbers numbers) {
+    if (interner_.size() > kMostNumbered) {
+        interner_.clear();
+        stemmed_.clear();
+    }
+    numbers_ = numbers;
+    const Interner* const by = numbers.find != nullptr ? numbers.find : numbers.learn != nullptr ? numbers.learn : &interner_;
+    if (stemmed_by_ != by) stemmed_.clear();  // stems are remembered by key, so they go with the keys
+    stemmed_by_ = by;
 }
 
-void TokenStream::fill(const Text* texts, std::size_t count) {
-    if (interner_.size() > kMostNumbered) forget();
+Key TokenStream::number(const char* begin, std::size_t length) {
+    if (numbers_.find != nullptr) {
+        const Key key = numbers_.find->find(begin, length);
+        return key == kNone ? kUnknown : key;
+    }
+    return (numbers_.learn != nullptr ? *numbers_.learn : interner_).number(begin, length);
+}
+
+void TokenStream::fill(const Text* texts, std::size_t count, Numbers numbers) {
+    begin(numbers);
     std::size_t bytes = kBlock, tokens = kBlock;
     for (std::size_t i = 0; i < count; ++i) {
         bytes += whole_blocks(texts[i].size);
@@ -121,12 +135,12 @@ void TokenStream::stem_all(std::size_t count) {
         const Key key = keys_[token];
         if (key >> 24 == 0) continue;
         Stemmed& known = stemmed_[(key * 0x9E3779B97F4A7C15ull) >> (64 - kStemmedBits)];
-        if (known.token != key) {
+        if (known.token != key || key == kUnknown) {
             char* const word = bytes_.data() + starts_[token];
             const std::size_t length = stem(word, ends_[token] - starts_[token]);
             Key stem_key = 0;
             if (length > sizeof stem_key) {
-                stem_key = interner_.number(word, length);
+                stem_key = number(word, length);
             } else {
                 for (std::size_t i = 0; i < length; ++i) {
                     stem_key |= Key{static_cast<unsigned char>(word[i])} << (8 * i);
@@ -139,14 +153,13 @@ void TokenStream::stem_all(std::size_t count) {
 }
 
 void TokenStream::number_others(std::size_t begin, std::size_t end, std::size_t listed, bool nul) {
-    const auto number = [&](std::size_t token) {
-        const char* const first = bytes_.data() + starts_[token];
-        keys_[token] = interner_.number(first, ends_[token] - starts_[token]);
+    const auto number_one = [&](std::size_t token) {
+        keys_[token] = number(bytes_.data() + starts_[token], ends_[token] - starts_[token]);
     };
-    for (std::size_t i = 0; i < listed; ++i) number(others_[i]);
+    for (std::size_t i = 0; i < listed; ++i) number_one(others_[i]);
     if (!nul) return;
     for (std::size_t token = begin; token < end; ++token) {
-        if (std::memchr(bytes_.data() + starts_[token], '\0', ends_[token] - starts_[token]) != nullptr) number(token);
+        if (std::memchr(bytes_.data() + starts_[token], '\0', ends_[token] - starts_[token]) != nullptr) number_one(token);
     }
 }
 
@@ -174,8 +187,8 @@ std::size_t TokenStream::split_utf8(const Text& text, std::uint32_t* starts, std
     return found;
 }
 
-void TokenStream::fill_split_at_spaces(const Text* texts, std::size_t count) {
-    if (interner_.size() > kMostNumbered) forget();
+void TokenStream::fill_split_at_spaces(const Text* texts, std::size_t count, Numbers numbers) {
+    begin(numbers);
     offsets_.assign(1, 0);
     single_spaced_.assign(count, 1);
     keys_.clear();
@@ -185,7 +198,7 @@ void TokenStream::fill_split_at_spaces(const Text* texts, std::size_t count) {
         while (true) {
             const char* const space = std::find(begin, end, ' ');
             // All tokens are numbered: these streams are rare, and their keys are compared among themselves only.
-            keys_.push_back(interner_.number(begin, static_cast<std::size_t>(space - begin)));
+            keys_.push_back(number(begin, static_cast<std::size_t>(space - begin)));
             if (space == end) break;
             begin = space + 1;
         }

@@ -25,24 +25,35 @@ struct Text {
     bool ready;
 };
 
+// Who numbers the tokens that are not their own key: an interner that learns them, or one that is only asked (what it does
+// not know gets kUnknown), or, where neither is given, the stream's own.
+struct Numbers {
+    Interner* learn = nullptr;
+    const Interner* find = nullptr;
+};
+
+// Tokens of one text. `single`: whether str.split(" ") would give the same ones.
+struct Tokens {
+    const Key* keys;
+    std::uint32_t length;
+    bool single;
+};
+
 // Tokens of many texts, one after the other.
 class TokenStream {
 public:
     TokenStream(Tokeniser tokeniser, const Machine& machine) : tokeniser_(tokeniser), machine_(machine) {}
 
-    // Forget the texts before. Keys of different fills must not be compared.
-    void fill(const Text* texts, std::size_t count);
+    // Forget the texts before. Without `numbers`, keys of different fills must not be compared.
+    void fill(const Text* texts, std::size_t count, Numbers numbers = {});
 
     // The same for str.split(" "), whatever the tokeniser: empty tokens are tokens.
-    void fill_split_at_spaces(const Text* texts, std::size_t count);
+    void fill_split_at_spaces(const Text* texts, std::size_t count, Numbers numbers = {});
 
-    const Key* keys(std::size_t text) const { return keys_.data() + offsets_[text]; }
-    std::uint32_t length(std::size_t text) const {
-        return static_cast<std::uint32_t>(offsets_[text + 1] - offsets_[text]);
+    Tokens tokens(std::size_t text) const {
+        return {keys_.data() + offsets_[text], static_cast<std::uint32_t>(offsets_[text + 1] - offsets_[text]),
+                single_spaced_[text] != 0};
     }
-
-    // Whether str.split(" ") would give the same tokens.
-    bool single_spaced(std::size_t text) const { return single_spaced_[text]; }
 
 private:
     struct Stemmed {
@@ -50,15 +61,18 @@ private:
         Key stem;
     };
 
+    void begin(Numbers numbers);
+    Key number(const char* begin, std::size_t length);
     void make_room(std::size_t bytes, std::size_t tokens);
     std::size_t split_utf8(const Text& text, std::uint32_t* starts, std::uint32_t* ends, bool* single) const;
-    void forget();
     void stem_all(std::size_t count);
     void number_others(std::size_t begin, std::size_t end, std::size_t listed, bool nul);
 
     Tokeniser tokeniser_;
     const Machine& machine_;
     Interner interner_;
+    Numbers numbers_;                       // of the fill in progress
+    const Interner* stemmed_by_ = nullptr;  // whose keys are remembered in stemmed_
     std::vector<Stemmed> stemmed_;  // by the token's key
     std::vector<char> bytes_;
     std::vector<std::uint32_t> starts_;

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from m4i_fast.kernels.backend import overlap_statistics
+from m4i_fast.kernels.backend import PreparedReferences, overlap_statistics
 from m4i_fast.text.recipes import COLUMNS, recipe_named, scores
 
-__all__ = ["OverlapTable", "overlap"]
+__all__ = ["OverlapTable", "References", "overlap"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +60,46 @@ def overlap(
     chosen = recipe_named(recipe, tokeniser=tokeniser, reduce=reduce)
     counts = overlap_statistics(hypotheses, references, tokeniser=chosen.tokeniser)
     return OverlapTable(COLUMNS, scores(counts, chosen), chosen.signature)
+
+
+class References:
+    """Reference captions that many sets of hypotheses are scored against: tokenised once.
+
+    Args:
+        references: N lists of reference captions; a list may be empty.
+        recipe: as for ``overlap``; so are ``tokeniser`` and ``reduce``.
+
+    Raises:
+        DataError: something is not a string (says which).
+        ConfigError: no such recipe, tokeniser or reduction, or ``M4I_FAST_KERNELS`` is wrong.
+
+    >>> references = References([["a dog runs fast", "the dog"], ["a cat"]])
+    >>> for said in (["a dog runs", "a cat"], ["a dog", "two cats"]):
+    ...     references.score(said).values[:, 2].round(3).tolist()
+    [0.836, 1.0]
+    [0.75, 0.0]
+    """
+
+    def __init__(
+        self,
+        references: Sequence[Sequence[str]],
+        *,
+        recipe: str = "coco",
+        tokeniser: str | None = None,
+        reduce: str | None = None,
+    ) -> None:
+        self.recipe = recipe_named(recipe, tokeniser=tokeniser, reduce=reduce)
+        self._prepared = PreparedReferences(references, tokeniser=self.recipe.tokeniser)
+
+    def __len__(self) -> int:
+        """N."""
+        return len(self._prepared)
+
+    def score(self, hypotheses: Sequence[str]) -> OverlapTable:
+        """Score N hypotheses, the i-th against the i-th list of references; the same numbers as ``overlap``.
+
+        Raises:
+            DataError: the lengths differ, or something is not a string (says which).
+        """
+        counts = self._prepared.statistics(hypotheses)
+        return OverlapTable(COLUMNS, scores(counts, self.recipe), self.recipe.signature)

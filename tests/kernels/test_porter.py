@@ -16,8 +16,8 @@ PARTS = re.findall(
     r"\w+",
     "sky dy ly ty news inning out cann how proc exc succ y yy ay oy s ss sses ies ied eed ed ing at bl iz ll tt zz "
     "ational tional enci anci izer bli abli alli entli eli ousli ization ation ator alism iveness fulness ousness "
-    "aliti iviti biliti fulli logi icate ative alize iciti ical ful ness al ance ence er ic able ible ant ement ment ent ion "
-    "sion tion ou ism ate iti ous ive ize e w x b tr ee 7 42 a geo run hop",
+    "aliti iviti biliti fulli logi icate ative alize iciti ical ful ness al ance ence er ic able ible ant ement "
+    "ment ent ion sion tion ou ism ate iti ous ive ize e w x b tr ee 7 42 a geo run hop",
 )
 
 

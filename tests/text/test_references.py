@@ -1,0 +1,130 @@
+"""References that were prepared once give the very numbers that they give when they are not."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import m4i_fast
+from m4i_fast.errors import ConfigError, DataError
+from m4i_fast.kernels.backend import PreparedReferences, built_backends, overlap_statistics
+from m4i_fast.kernels.tokens import TOKENISERS
+from m4i_fast.text.overlap import References, overlap
+
+Rows = list[list[str]]
+
+
+def agree(hypotheses: list[list[str]], references: Rows, tokeniser: str, threads: int = 1) -> None:
+    """Several sets of hypotheses against references that are prepared once, on every backend."""
+    for name in built_backends():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("M4I_FAST_KERNELS", name)
+            prepared = PreparedReferences(references, tokeniser=tokeniser)
+            assert len(prepared) == len(references)
+            for each in hypotheses:
+                found = prepared.statistics(each, threads=threads)
+                expected = overlap_statistics(each, references, tokeniser=tokeniser)
+                for field in dataclasses.fields(expected):
+                    np.testing.assert_array_equal(
+                        getattr(found, field.name), getattr(expected, field.name), err_msg=f"{name} {field.name}"
+                    )
+
+
+WORDS = [
+    "a",
+    "dog",
+    "dogs",
+    "running",
+    "skateboarding",
+    "skateboards",
+    "caf\u00e9",
+    "x.",
+    "3.5",
+    "",
+    "a\tb",
+    "wonderfully",
+    "\0",
+    "abcdefgh\0",
+]
+
+
+def lines(seed: int, count: int, longest: int = 20) -> list[str]:
+    chance = random.Random(seed)
+    return [" ".join(chance.choices(WORDS, k=chance.randint(0, longest))) for _ in range(count)]
+
+
+@pytest.mark.parametrize("tokeniser", TOKENISERS)
+def test_as_if_they_were_not_prepared(tokeniser: str) -> None:
+    chance = random.Random(1)
+    pool = lines(2, 200)
+    references = [chance.choices(pool, k=chance.randint(0, 6)) for _ in range(150)]
+    # The third set knows words that no reference has, short ones and such as must be numbered.
+    strange = [
+        f"{text} zebra crossings-everywhere unheard-of-altogether unheard-of-altogether" for text in lines(5, 150)
+    ]
+    agree([lines(3, 150), lines(4, 150), strange], references, tokeniser)
+
+
+@pytest.mark.parametrize("tokeniser", ["words", "coco-space", "porter"])
+def test_long_texts_and_many_threads(tokeniser: str) -> None:
+    chance = random.Random(1)
+    pool = lines(2, 60, longest=200)
+    references = [chance.choices(pool, k=chance.randint(0, 4)) for _ in range(600)]
+    agree([lines(3, 600, longest=150)], references, tokeniser, threads=3)
+
+
+@pytest.mark.parametrize("tokeniser", TOKENISERS)
+@settings(max_examples=40, deadline=None)
+@given(
+    rows=st.lists(
+        st.tuples(st.text(max_size=20), st.text(max_size=20), st.lists(st.text(max_size=20), max_size=3)), max_size=5
+    )
+)
+def test_any_text(tokeniser: str, rows: list[tuple[str, str, list[str]]]) -> None:
+    agree([[row[0] for row in rows], [row[1] for row in rows]], [row[2] for row in rows], tokeniser)
+
+
+@pytest.mark.parametrize("recipe", ["coco", "coco/coco-space/mean", "rouge-score/porter", "sacrebleu", "nltk/method1"])
+def test_scores_are_those_of_overlap(recipe: str) -> None:
+    references = [lines(seed, 3) for seed in range(40)]
+    prepared = m4i_fast.References(references, recipe=recipe)
+    for seed in (50, 51):
+        said = lines(seed, 40)
+        table, expected = prepared.score(said), overlap(said, references, recipe=recipe)
+        assert table.names == expected.names
+        assert table.recipe == expected.recipe
+        np.testing.assert_array_equal(table.values, expected.values)
+
+
+def test_what_was_prepared_does_not_change_with_the_lists_it_came_from() -> None:
+    rows = [["a dog"], ["a cat"]]
+    prepared = References(rows)
+    rows[0][0] = "nothing"
+    rows.append(["more"])
+    for name in built_backends():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("M4I_FAST_KERNELS", name)
+            assert prepared.score(["a dog", "a cat"]).values[:, 2].tolist() == [1.0, 1.0]
+
+
+def test_bad_input() -> None:
+    with pytest.raises(DataError, match=r"references\[1\]\[0\]: the reference is None, not a string"):
+        References([["a"], [None]])  # type: ignore[list-item]
+    with pytest.raises(DataError, match=r"references\[0\]: the references of a record are of type 'str'"):
+        References(["a"])
+    with pytest.raises(ConfigError, match="'meteor' is not a recipe"):
+        References([["a"]], recipe="meteor")
+    prepared = References([["a"], ["b"]])
+    for name in built_backends():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("M4I_FAST_KERNELS", name)
+            with pytest.raises(DataError, match="there are 1 hypotheses but references for 2"):
+                prepared.score(["a"])
+            with pytest.raises(DataError, match=r"hypotheses\[1\]: the hypothesis is of type 'int'"):
+                prepared.score(["a", 1])  # type: ignore[list-item]
+    assert References([]).score([]).values.shape == (0, 7)
