@@ -21,6 +21,7 @@ namespace {
 // copied: the strings are kept alive, and they cannot change.
 constexpr std::size_t kRecords = 256;
 constexpr std::size_t kBytes = std::size_t{1} << 17;
+constexpr std::size_t kMostExpected = std::size_t{1} << 25;  // pairs: the first records may be unlike all others
 constexpr std::size_t kTogether = 64;  // records compared at once: their texts and keys fit the first-level cache
 
 struct Batch {
@@ -110,6 +111,19 @@ struct Results {
         return {hypothesis_length.data(), hypothesis_length_lcs.data(), best_matches.data(),
                 closest_length.data(),    lcs.data(),                   matches.data(),
                 reference_length.data(),  reference_length_lcs.data()};
+    }
+
+    // Room for `records` records in all, whose pairs are guessed from those that are here: growing would copy and touch
+    // all memory anew.
+    void expect(std::size_t records) {
+        const std::size_t here = offsets.size() - 1, found = static_cast<std::size_t>(offsets.back());
+        if (here == 0) return;
+        const std::size_t pairs = std::min(found * records / here + found / here + 1, kMostExpected);
+        offsets.reserve(records + 1);
+        for (auto* const column : {&hypothesis_length, &hypothesis_length_lcs, &closest_length}) column->reserve(records);
+        best_matches.reserve(records);
+        for (auto* const column : {&lcs, &reference_length, &reference_length_lcs}) column->reserve(pairs);
+        matches.reserve(pairs);
     }
 
     void append(const Results& other) {
@@ -204,7 +218,9 @@ nb::dict run(std::vector<Work> works, std::size_t records, Gather gather) {
         }
         {
             nb::gil_scoped_release released;
+            const bool first = results.offsets.size() == 1;
             results.append(crew.oldest().results);
+            if (first) results.expect(records);
         }
         crew.collect();
         if (PyErr_CheckSignals() != 0) throw nb::python_error();
