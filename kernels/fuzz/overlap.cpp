@@ -198,16 +198,33 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     std::vector<Truth> truths;
     for (const auto& record : records) truths.push_back(truth_of(record, tokeniser));
 
-    for (const char* const name : {"baseline", "avx2", "avx512"}) {
-        const m4i::Machine* const machine = m4i::machine_named(name);
+    // The same again with hypotheses and references apart, for Prepared.
+    std::vector<m4i::Text> hypotheses, others;
+    std::vector<std::uint32_t> other_sizes;
+    const m4i::Text* next = texts.data();
+    for (const std::uint32_t size : sizes) {
+        hypotheses.push_back(next[0]);
+        others.insert(others.end(), next + 1, next + size);
+        other_sizes.push_back(size - 1);
+        next += size;
+    }
+    for (const char* const name : {"baseline", "avx2", "avx512", "baseline prepared", "avx2 prepared", "avx512 prepared"}) {
+        const std::string_view said = name;
+        const m4i::Machine* const machine = m4i::machine_named(std::string(said.substr(0, said.find(' '))).c_str());
         if (machine == nullptr) continue;
         std::vector<std::int32_t> length(records.size()), length_lcs(records.size()), closest(records.size());
         std::vector<m4i::Counts> best(records.size()), matches(pairs);
         std::vector<std::int32_t> lcs(pairs), other(pairs), other_lcs(pairs);
         m4i::Comparer comparer(tokeniser, *machine);
-        comparer.compare(texts.data(), sizes.data(), sizes.size(),
-                         {length.data(), length_lcs.data(), best.data(), closest.data(), lcs.data(), matches.data(),
-                          other.data(), other_lcs.data()});
+        const m4i::Columns columns{length.data(), length_lcs.data(), best.data(),  closest.data(),
+                                   lcs.data(),    matches.data(),    other.data(), other_lcs.data()};
+        if (said.find(' ') == said.npos) {
+            comparer.compare(texts.data(), sizes.data(), sizes.size(), columns);
+        } else {
+            m4i::Prepared prepared(tokeniser, *machine);
+            prepared.add(others.data(), other_sizes.data(), other_sizes.size());
+            comparer.compare(hypotheses.data(), hypotheses.size(), prepared, 0, columns);
+        }
         std::size_t pair = 0;
         for (std::size_t i = 0; i < records.size(); ++i) {
             const Truth& truth = truths[i];
@@ -232,6 +249,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 #include <iterator>
 #include <random>
 
+using namespace std::string_view_literals;
+
 int main(int count, char** arguments) {
     for (int i = 3; i < count; ++i) {
         std::ifstream file(arguments[i], std::ios::binary);
@@ -243,10 +262,11 @@ int main(int count, char** arguments) {
     const auto below = [&](std::uint64_t bound) { return dice() % bound; };
     const std::string_view pieces[] = {"a",  "b",    "A",   "dog", "abcdefg", "abcdefgh", "abcdefghi", "skateboarding",
                                        " ",  " ",    " ",   "  ",  "\t",      "'",        "don't",     "\x1c",
-                                       "9",  "\x7f", "\xff", "\xff", "\xfe",  "-",        ".",         "the"};
+                                       "9",  "\x7f", "\xff", "\xff", "\xfe",  "-",        ".",         "the",
+                                       ",",  "3.5",  "4-",  "..5", "1,",      "(",        "\0"sv,     "dogs"};
     std::vector<std::uint8_t> input;
     for (long execution = 0; execution < executions; ++execution) {
-        input.assign(1, static_cast<std::uint8_t>(below(4)));
+        input.assign(1, static_cast<std::uint8_t>(below(5)));
         const std::uint64_t kinds = 1 + below(std::size(pieces)), length = below(5) == 0 ? below(900) : below(120);
         while (input.size() < length + 2) {
             if (below(40) == 0) {
