@@ -12,6 +12,7 @@
 namespace m4i {
 
 using Key = std::uint64_t;
+using Id = std::int32_t;  // a token that the caller has numbered, from 0
 
 inline constexpr Key kNone = 0;                        // padding; no token has it
 inline constexpr Key kNumbered = std::uint64_t{1} << 63;

@@ -33,12 +33,15 @@ struct Marks {
 };
 
 // A hypothesis of at most kShort tokens and a reference of any length.
-struct Pair {
-    const Key* hypothesis;
-    const Key* reference;
+template <typename Token>
+struct PairOf {
+    const Token* hypothesis;
+    const Token* reference;
     std::uint32_t hypothesis_length;
     std::uint32_t reference_length;
 };
+using Pair = PairOf<Key>;
+using IdPair = PairOf<Id>;
 
 // By n-gram order, which n-grams of the hypothesis a reference matches: bit i stands for the n-gram that ends at token i.
 // Of an n-gram that stands there several times, the first occurrences are taken, as many as the reference has; so the
@@ -72,6 +75,13 @@ struct Machine {
     // `subsequence`: length of the longest common one, after Allison and Dix (1986) in the form of Hyyro (2004).
     void (*compare)(const Pair* pairs, std::size_t count, std::uint64_t* room, std::int32_t* subsequence,
                     Counts* matches, Used* used);
+
+    // The same for tokens that the caller has numbered.
+    void (*compare_ids)(const IdPair* pairs, std::size_t count, std::uint64_t* room, std::int32_t* subsequence,
+                        Counts* matches, Used* used);
+
+    // The subsequences alone, of any number of pairs.
+    void (*subsequences)(const IdPair* pairs, std::size_t count, std::int32_t* lengths);
 
     // Bits in the union of `count` sets.
     Counts (*unite)(const Used* used, std::size_t count);

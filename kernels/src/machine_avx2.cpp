@@ -146,6 +146,60 @@ void positions(const Pair& pair, uint64_t* row) {
     }
 }
 
+// A hypothesis of `Words` vectors of eight numbers.
+template <int Words>
+struct IdHits {
+    explicit IdHits(const IdPair& pair) {
+        const __m256i numbers = _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0), none = _mm256_set1_epi32(-1);
+        for (int w = 0; w < Words; ++w) {
+            const __m256i left = _mm256_set1_epi32(static_cast<int>(pair.hypothesis_length) - 8 * w);
+            const __m256i here = _mm256_cmpgt_epi32(left, numbers);
+            const __m256i loaded = _mm256_maskload_epi32(pair.hypothesis + 8 * w, here);
+            hypothesis[w] = _mm256_blendv_epi8(none, loaded, here);  // 0 is a token: -1 fills what is beyond the last
+        }
+    }
+
+    uint64_t operator()(Id id) const {
+        const __m256i token = _mm256_set1_epi32(id);
+        uint64_t hits = 0;
+        for (int w = 0; w < Words; ++w) {
+            const __m256i equal = _mm256_cmpeq_epi32(hypothesis[w], token);
+            hits |= uint64_t{static_cast<uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(equal)))} << (8 * w);
+        }
+        return hits;
+    }
+
+    __m256i hypothesis[Words];
+};
+
+template <typename Work>
+void by_length(const IdPair& pair, Work work) {
+    if (pair.hypothesis_length <= 8) {
+        work(IdHits<1>(pair));
+    } else if (pair.hypothesis_length <= 16) {
+        work(IdHits<2>(pair));
+    } else if (pair.hypothesis_length <= 32) {
+        work(IdHits<4>(pair));
+    } else {
+        work(IdHits<8>(pair));
+    }
+}
+
+void compare_ids(const IdPair* pairs, size_t count, uint64_t* room, int32_t* subsequence, Counts* matches, Used* used) {
+    const size_t longest = lay_out(pairs, count, room, [](const IdPair& pair, uint64_t* row) {
+        by_length(pair, [&](const auto& hits) {
+            for (uint32_t j = 0; j < pair.reference_length; ++j, row += kLanes) *row = hits(pair.reference[j]);
+        });
+    });
+    write_lanes(run_lanes(room, longest), count, subsequence, matches, used);
+}
+
+void subsequences(const IdPair* pairs, size_t count, int32_t* lengths) {
+    for (size_t i = 0; i < count; ++i) {
+        by_length(pairs[i], [&](const auto& hits) { lengths[i] = subsequence_by(pairs[i], hits); });
+    }
+}
+
 void compare(const Pair* pairs, size_t count, uint64_t* room, int32_t* subsequence, Counts* matches, Used* used) {
     const size_t longest = lay_out(pairs, count, room, [](const Pair& pair, uint64_t* row) {
         if (pair.hypothesis_length <= 8) {
@@ -166,6 +220,6 @@ void compare(const Pair* pairs, size_t count, uint64_t* room, int32_t* subsequen
 }  // namespace
 
 extern const Machine kAvx2;
-const Machine kAvx2{"avx2", scan, mark, pack_tokens, compare, unite_used};
+const Machine kAvx2{"avx2", scan, mark, pack_tokens, compare, compare_ids, subsequences, unite_used};
 
 }  // namespace m4i

@@ -116,19 +116,7 @@ void positions(const Pair& pair, uint64_t* row) {
     }
 }
 
-void compare(const Pair* pairs, size_t count, uint64_t* room, int32_t* subsequence, Counts* matches, Used* used) {
-    const size_t longest = lay_out(pairs, count, room, [](const Pair& pair, uint64_t* row) {
-        if (pair.hypothesis_length <= 8) {
-            positions<1>(pair, row);
-        } else if (pair.hypothesis_length <= 16) {
-            positions<2>(pair, row);
-        } else if (pair.hypothesis_length <= 32) {
-            positions<4>(pair, row);
-        } else {
-            positions<8>(pair, row);
-        }
-    });
-    const Finished done = run_lanes(room, longest);
+void write_counts(const Finished& done, size_t count, int32_t* subsequence, Counts* matches, Used* used) {
     const __mmask8 lanes = static_cast<__mmask8>(_bzhi_u32(0xFF, static_cast<unsigned>(count)));
     const __m512i closed = _mm512_popcnt_epi64(_mm512_xor_si512((__m512i)done.open, _mm512_set1_epi64(-1)));
     _mm512_mask_cvtepi64_storeu_epi32(subsequence, lanes, closed);
@@ -161,6 +149,87 @@ void compare(const Pair* pairs, size_t count, uint64_t* room, int32_t* subsequen
     std::memcpy(matches, counts, count * sizeof *counts);
 }
 
+void compare(const Pair* pairs, size_t count, uint64_t* room, int32_t* subsequence, Counts* matches, Used* used) {
+    const size_t longest = lay_out(pairs, count, room, [](const Pair& pair, uint64_t* row) {
+        if (pair.hypothesis_length <= 8) {
+            positions<1>(pair, row);
+        } else if (pair.hypothesis_length <= 16) {
+            positions<2>(pair, row);
+        } else if (pair.hypothesis_length <= 32) {
+            positions<4>(pair, row);
+        } else {
+            positions<8>(pair, row);
+        }
+    });
+    write_counts(run_lanes(room, longest), count, subsequence, matches, used);
+}
+
+// A hypothesis of `Words` vectors of sixteen numbers.
+template <int Words>
+struct IdHits {
+    explicit IdHits(const IdPair& pair) {
+        for (int w = 0; w < Words; ++w) {
+            const int left = std::max(0, static_cast<int>(pair.hypothesis_length) - 16 * w);
+            const auto here = static_cast<__mmask16>(_bzhi_u32(0xFFFF, static_cast<unsigned>(left)));
+            // 0 is a token: -1 fills what is beyond the last.
+            hypothesis[w] = _mm512_mask_loadu_epi32(_mm512_set1_epi32(-1), here, pair.hypothesis + 16 * w);
+        }
+    }
+
+    uint64_t operator()(Id id) const {
+        const __m512i token = _mm512_set1_epi32(id);
+        uint64_t hits = 0;
+        for (int w = 0; w < Words; ++w) hits |= uint64_t{_mm512_cmpeq_epi32_mask(hypothesis[w], token)} << (16 * w);
+        return hits;
+    }
+
+    __m512i hypothesis[Words];
+};
+
+template <typename Work>
+void by_length(const IdPair& pair, Work work) {
+    if (pair.hypothesis_length <= 16) {
+        work(IdHits<1>(pair));
+    } else if (pair.hypothesis_length <= 32) {
+        work(IdHits<2>(pair));
+    } else {
+        work(IdHits<4>(pair));
+    }
+}
+
+void compare_ids(const IdPair* pairs, size_t count, uint64_t* room, int32_t* subsequence, Counts* matches, Used* used) {
+    const size_t longest = lay_out(pairs, count, room, [](const IdPair& pair, uint64_t* row) {
+        by_length(pair, [&](const auto& hits) {
+            for (uint32_t j = 0; j < pair.reference_length; ++j, row += kLanes) *row = hits(pair.reference[j]);
+        });
+    });
+    write_counts(run_lanes(room, longest), count, subsequence, matches, used);
+}
+
+// Eight steps at a time, whatever the length: a loop that ends elsewhere for each pair is guessed wrong for each pair.
+void subsequences(const IdPair* pairs, size_t count, int32_t* lengths) {
+    constexpr uint32_t kSteps = 8;
+    for (size_t i = 0; i < count; ++i) {
+        const IdPair& pair = pairs[i];
+        by_length(pair, [&](const auto& hits) {
+            uint64_t open = ~uint64_t{0};
+            for (uint32_t at = 0; at < pair.reference_length; at += kSteps) {
+                const auto here = static_cast<__mmask8>(_bzhi_u32(0xFF, pair.reference_length - at));
+                alignas(32) Id tokens[kSteps];
+                // -2 equals nothing, so the steps beyond the end change nothing.
+                _mm256_store_si256(reinterpret_cast<__m256i*>(tokens),
+                                   _mm256_mask_loadu_epi32(_mm256_set1_epi32(-2), here, pair.reference + at));
+#pragma GCC unroll 8
+                for (uint32_t j = 0; j < kSteps; ++j) {
+                    const uint64_t taken = open & hits(tokens[j]);
+                    open = (open + taken) | (open - taken);
+                }
+            }
+            lengths[i] = std::popcount(~open);
+        });
+    }
+}
+
 Counts unite(const Used* used, size_t count) {
     __m256i all = _mm256_setzero_si256();
     for (size_t i = 0; i < count; ++i) {
@@ -174,6 +243,6 @@ Counts unite(const Used* used, size_t count) {
 }  // namespace
 
 extern const Machine kAvx512;
-const Machine kAvx512{"avx512", scan, mark, pack, compare, unite};
+const Machine kAvx512{"avx512", scan, mark, pack, compare, compare_ids, subsequences, unite};
 
 }  // namespace m4i

@@ -77,22 +77,31 @@ Marks mark(const char* text, size_t size) {
     return marks;
 }
 
-void compare(const Pair* pairs, size_t count, uint64_t* room, int32_t* subsequence, Counts* matches, Used* used) {
-    const size_t longest = lay_out(pairs, count, room, [](const Pair& pair, uint64_t* row) {
-        for (uint32_t j = 0; j < pair.reference_length; ++j, row += kLanes) {
-            uint64_t hits = 0;
-            for (uint32_t i = 0; i < pair.hypothesis_length; ++i) {
-                hits |= uint64_t{pair.hypothesis[i] == pair.reference[j]} << i;
-            }
-            *row = hits;
-        }
+template <typename Token>
+uint64_t hits_of(const PairOf<Token>& pair, Token token) {
+    uint64_t hits = 0;
+    for (uint32_t i = 0; i < pair.hypothesis_length; ++i) hits |= uint64_t{pair.hypothesis[i] == token} << i;
+    return hits;
+}
+
+template <typename Token>
+void compare(const PairOf<Token>* pairs, size_t count, uint64_t* room, int32_t* subsequence, Counts* matches,
+             Used* used) {
+    const size_t longest = lay_out(pairs, count, room, [](const PairOf<Token>& pair, uint64_t* row) {
+        for (uint32_t j = 0; j < pair.reference_length; ++j, row += kLanes) *row = hits_of(pair, pair.reference[j]);
     });
     write_lanes(run_lanes(room, longest), count, subsequence, matches, used);
+}
+
+void subsequences(const IdPair* pairs, size_t count, int32_t* lengths) {
+    for (size_t i = 0; i < count; ++i) {
+        lengths[i] = subsequence_by(pairs[i], [&](Id token) { return hits_of(pairs[i], token); });
+    }
 }
 
 }  // namespace
 
 extern const Machine kBaseline;
-const Machine kBaseline{"baseline", scan, mark, pack_tokens, compare, unite_used};
+const Machine kBaseline{"baseline", scan, mark, pack_tokens, compare<Key>, compare<Id>, subsequences, unite_used};
 
 }  // namespace m4i

@@ -39,8 +39,8 @@ constexpr unsigned char kHighHalf[16] = {0, 0, 0xC1, 0x22, 0x04, 0x08, 0x04, 0x1
 constexpr unsigned char kSign = 0x1F, kDigit = 0x20, kPoint = 0x40, kDash = 0x80;
 
 // Where each reference token stands in its hypothesis: rows of kLanes words in `room`, a row a reference position.
-template <typename Positions>
-inline size_t lay_out(const Pair* pairs, size_t count, uint64_t* room, Positions positions) {
+template <typename Token, typename Positions>
+inline size_t lay_out(const PairOf<Token>* pairs, size_t count, uint64_t* room, Positions positions) {
     size_t longest = 0;
     for (size_t lane = 0; lane < count; ++lane) longest = std::max<size_t>(longest, pairs[lane].reference_length);
     std::memset(room, 0, longest * kLanes * sizeof *room);
@@ -83,6 +83,17 @@ inline Finished run_lanes(const uint64_t* room, size_t longest) {
             matches[lane].of[order] = std::popcount(used[lane].of[order]);
         }
     }
+}
+
+// One pair's subsequence; `hits(token)`: where the token stands in the hypothesis.
+template <typename Hits>
+[[maybe_unused]] inline int32_t subsequence_by(const IdPair& pair, Hits hits) {
+    uint64_t open = ~uint64_t{0};
+    for (uint32_t j = 0; j < pair.reference_length; ++j) {
+        const uint64_t taken = open & hits(pair.reference[j]);
+        open = (open + taken) | (open - taken);
+    }
+    return std::popcount(~open);
 }
 
 [[maybe_unused]] Counts unite_used(const Used* used, size_t count) {

@@ -1,82 +1,22 @@
 // The Python face of the overlap core: strings in once, arrays out.
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
-
 #include <algorithm>
-#include <initializer_list>
-#include <memory>
 #include <stdexcept>
 #include <utility>
 #include <vector>
 
 #include "crew.hpp"
 #include "overlap.hpp"
+#include "python.hpp"
 #include "scores.hpp"
+#include "sets.hpp"
 
 namespace nb = nanobind;
+using namespace m4i::python;
 
 namespace {
 
-// The GIL is held while the texts of some records are looked up and released while they are compared; nothing is
-// copied: the strings are kept alive, and they cannot change.
-constexpr std::size_t kRecords = 256;
-constexpr std::size_t kBytes = std::size_t{1} << 17;
 constexpr std::size_t kMostExpected = std::size_t{1} << 25;  // pairs: the first records may be unlike all others
 constexpr std::size_t kTogether = 64;  // records compared at once: their texts and keys fit the first-level cache
-
-struct Batch {
-    ~Batch() { clear(); }
-
-    void clear() {
-        for (PyObject* const object : kept) Py_DECREF(object);
-        kept.clear();
-        texts.clear();
-        sizes.clear();
-        bytes = 0;
-    }
-
-    std::vector<PyObject*> kept;
-    std::vector<m4i::Text> texts;
-    std::vector<std::uint32_t> sizes;  // texts a record, the hypothesis included
-    std::size_t bytes = 0;
-};
-
-// How texts become bytes: ASCII as it is, the rest (and what the tokeniser says) through Python.
-struct Way {
-    m4i::Tokeniser tokeniser;
-    const nb::callable& encode;
-};
-
-void gather_text(PyObject* text, const Way& way, Batch& batch) {
-    if (!PyUnicode_Check(text)) throw nb::type_error("a text is not a string");
-    if (PyUnicode_IS_COMPACT_ASCII(text)) {
-        const auto* const data = static_cast<const char*>(PyUnicode_DATA(text));
-        const auto size = static_cast<std::size_t>(PyUnicode_GET_LENGTH(text));
-        if (!m4i::needs_python(way.tokeniser, data, size)) {
-            Py_INCREF(text);
-            batch.kept.push_back(text);
-            batch.texts.push_back({data, size, false});
-            batch.bytes += size;
-            return;
-        }
-    }
-    nb::object encoded = way.encode(nb::borrow<nb::object>(text));
-    if (!PyBytes_Check(encoded.ptr())) throw nb::type_error("a tokeniser gave no bytes");
-    const auto size = static_cast<std::size_t>(PyBytes_GET_SIZE(encoded.ptr()));
-    batch.texts.push_back({PyBytes_AS_STRING(encoded.ptr()), size, true});
-    batch.bytes += size;
-    batch.kept.push_back(encoded.release().ptr());
-}
-
-// The references of a record as a list or tuple.
-nb::object row_of(PyObject* references) {
-    if (PyUnicode_Check(references) || PyBytes_Check(references)) {
-        throw nb::type_error("the references of a record are not a sequence of strings");
-    }
-    nb::object row = nb::steal(PySequence_Fast(references, "the references of a record are not a sequence"));
-    if (!row.is_valid()) throw nb::python_error();
-    return row;
-}
 
 void gather_record(PyObject* hypothesis, const nb::object& row, const Way& way, Batch& batch) {
     const std::size_t before = batch.texts.size();
@@ -178,25 +118,6 @@ struct Work {
     }
 };
 
-template <typename T>
-struct Element {
-    using type = T;
-};
-template <>
-struct Element<m4i::Counts> {  // a row of integers
-    using type = std::int32_t;
-};
-
-template <typename T>
-nb::object array_of(std::vector<T>&& values, std::initializer_list<std::size_t> shape) {
-    using Number = typename Element<T>::type;
-    auto owned = std::make_unique<std::vector<T>>(std::move(values));
-    auto* const data = reinterpret_cast<Number*>(owned->data());
-    nb::capsule owner(owned.get(), [](void* p) noexcept { delete static_cast<std::vector<T>*>(p); });
-    owned.release();
-    return nb::cast(nb::ndarray<nb::numpy, Number>(data, shape, owner));
-}
-
 // Fills batches by `gather(batch, first record)` up to `records`, compares them by `works`, gives the arrays of
 // OverlapStatistics.
 template <typename Work, typename Gather>
@@ -238,21 +159,6 @@ nb::dict run(std::vector<Work> works, std::size_t records, Gather gather) {
     arrays["reference_length"] = array_of(std::move(results.reference_length), {pairs});
     arrays["reference_length_lcs"] = array_of(std::move(results.reference_length_lcs), {pairs});
     return arrays;
-}
-
-m4i::Tokeniser tokeniser_of(int number) {
-    if (number < 0 || number >= m4i::kTokenisers) throw nb::value_error("no tokeniser has this number");
-    return static_cast<m4i::Tokeniser>(number);
-}
-
-const m4i::Machine& machine_of(const char* name) {
-    const m4i::Machine* const machine = m4i::machine_named(name);
-    if (machine == nullptr) throw nb::value_error("no instruction set of this name runs here");
-    return *machine;
-}
-
-void check_threads(int threads) {
-    if (threads < 1 || threads > 1024) throw nb::value_error("threads must be 1 to 1024");
 }
 
 nb::dict overlap_statistics(nb::tuple hypotheses, nb::tuple references, int tokeniser, nb::callable encode,
@@ -325,9 +231,46 @@ nb::tuple machines() {
     return nb::tuple(names);
 }
 
-template <typename T>
-using Array = nb::ndarray<const T, nb::c_contig, nb::device::cpu>;
-using Integers = Array<std::int32_t>;
+// The arrays of SetStatistics. `encode`: text to UTF-8.
+nb::dict set_statistics(nb::tuple hypotheses, nb::tuple references, nb::callable encode) {
+    const Way way{m4i::Tokeniser::whitespace, encode};
+    const std::size_t records = hypotheses.size();
+    if (records != references.size()) throw nb::value_error("hypotheses and references differ in length");
+    std::vector<std::int32_t> of_hypothesis(2 * records), of_reference, shared, united;
+    m4i::SetComparer comparer;
+    Batch batch;
+    for (std::size_t record = 0; record < records;) {
+        batch.clear();
+        const std::size_t first = record, pairs = united.size();
+        while (record < records && batch.bytes < kBytes && batch.sizes.size() < kRecords) {
+            gather_record(hypotheses[record].ptr(), row_of(references[record].ptr()), way, batch);
+            ++record;
+        }
+        {
+            nb::gil_scoped_release released;
+            const std::size_t all = pairs + batch.texts.size() - batch.sizes.size();
+            of_reference.resize(2 * all);
+            shared.resize(2 * all);
+            united.resize(all);
+            const m4i::Text* texts = batch.texts.data();
+            std::size_t pair = pairs;
+            for (std::size_t i = 0; i < batch.sizes.size(); ++i) {
+                comparer.compare(texts, batch.sizes[i] - 1, {of_hypothesis.data() + 2 * (first + i), of_reference.data() + 2 * pair,
+                                                             shared.data() + 2 * pair, united.data() + pair});
+                texts += batch.sizes[i];
+                pair += batch.sizes[i] - 1;
+            }
+        }
+        if (PyErr_CheckSignals() != 0) throw nb::python_error();
+    }
+    const std::size_t pairs = united.size();
+    nb::dict arrays;
+    arrays["hypothesis_distinct"] = array_of(std::move(of_hypothesis), {records, 2});
+    arrays["reference_distinct"] = array_of(std::move(of_reference), {pairs, 2});
+    arrays["shared"] = array_of(std::move(shared), {pairs, 2});
+    arrays["united"] = array_of(std::move(united), {pairs});
+    return arrays;
+}
 
 // The arrays of OverlapStatistics in the order of its fields; float64 [N, 7].
 nb::object scores(Array<std::int64_t> offsets, Integers hypothesis_length, Integers hypothesis_length_lcs,
@@ -374,5 +317,7 @@ NB_MODULE(_core, m) {
              nb::arg("encode"), nb::arg("machine"))
         .def("statistics", &PreparedReferences::statistics, nb::arg("hypotheses"), nb::arg("machine"),
              nb::arg("threads"));
+    m.def("set_statistics", &set_statistics, nb::arg("hypotheses"), nb::arg("references"), nb::arg("encode"));
     m.def("scores", &scores);
+    bind_ids(m);
 }

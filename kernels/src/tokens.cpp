@@ -7,6 +7,7 @@
 
 #include "mteval.hpp"
 #include "porter.hpp"
+#include "white_space.hpp"
 
 namespace m4i {
 namespace {
@@ -15,22 +16,6 @@ constexpr int kStemmedBits = 12;  // remembered stems: captions have few words
 constexpr std::size_t kMostNumbered = std::size_t{1} << 15;  // an interner beyond this leaves the second-level cache
 
 std::size_t whole_blocks(std::size_t size) { return (size + kBlock - 1) / kBlock * kBlock; }
-
-// How many bytes of white space begin here, 0 for none: the characters at which Python's str.split() splits.
-std::size_t white_space(const char* at, const char* end) {
-    const auto byte = [&](std::size_t i) { return at + i < end ? static_cast<unsigned char>(at[i]) : 0u; };
-    const unsigned c = byte(0);
-    if (c < 0x80) return c == 0x20 || (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x1F) ? 1 : 0;
-    if (c == 0xC2) return byte(1) == 0x85 || byte(1) == 0xA0 ? 2 : 0;  // next line, no-break space
-    if (c == 0xE1) return byte(1) == 0x9A && byte(2) == 0x80 ? 3 : 0;  // ogham space
-    if (c == 0xE2 && byte(1) == 0x80) {                                // U+2000..200A, 2028, 2029, 202F
-        const unsigned last = byte(2);
-        return (last >= 0x80 && last <= 0x8A) || last == 0xA8 || last == 0xA9 || last == 0xAF ? 3 : 0;
-    }
-    if (c == 0xE2) return byte(1) == 0x81 && byte(2) == 0x9F ? 3 : 0;  // medium mathematical space
-    if (c == 0xE3) return byte(1) == 0x80 && byte(2) == 0x80 ? 3 : 0;  // ideographic space
-    return 0;
-}
 
 bool joined_by_spaces(Tokeniser tokeniser) {
     return tokeniser != Tokeniser::whitespace && tokeniser != Tokeniser::coco_space;
@@ -207,32 +192,38 @@ void TokenStream::fill_split_at_spaces(const Text* texts, std::size_t count, Num
     starts_.clear();  // the next fill() makes room anew
 }
 
-void Dictionary::fill(const Key* keys, std::size_t count, std::vector<std::int32_t>& ids) {
+template <typename Token>
+void Dictionary<Token>::fill(const Token* tokens, std::size_t count, std::vector<std::int32_t>& ids) {
     const std::size_t capacity = std::bit_ceil(std::max<std::size_t>(16, 2 * count));
     shift_ = 64 - std::countr_zero(capacity);
     slots_.assign(capacity, -1);
     known_.clear();
     ids.clear();
     for (std::size_t i = 0; i < count; ++i) {
-        const std::size_t slot = slot_of(keys[i]);
+        const std::size_t slot = slot_of(tokens[i]);
         if (slots_[slot] < 0) {
             slots_[slot] = static_cast<std::int32_t>(known_.size());
-            known_.push_back(keys[i]);
+            known_.push_back(tokens[i]);
         }
         ids.push_back(slots_[slot]);
     }
 }
 
-void Dictionary::look_up(const Key* keys, std::size_t count, std::vector<std::int32_t>& ids) const {
+template <typename Token>
+void Dictionary<Token>::look_up(const Token* tokens, std::size_t count, std::vector<std::int32_t>& ids) const {
     ids.clear();
-    for (std::size_t i = 0; i < count; ++i) ids.push_back(slots_[slot_of(keys[i])]);
+    for (std::size_t i = 0; i < count; ++i) ids.push_back(slots_[slot_of(tokens[i])]);
 }
 
-std::size_t Dictionary::slot_of(Key key) const {
+template <typename Token>
+std::size_t Dictionary<Token>::slot_of(Token token) const {
     const std::size_t mask = slots_.size() - 1;
-    std::size_t slot = (key * 0x9E3779B97F4A7C15ull) >> shift_;
-    while (slots_[slot] >= 0 && known_[static_cast<std::size_t>(slots_[slot])] != key) slot = (slot + 1) & mask;
+    std::size_t slot = (static_cast<std::uint64_t>(token) * 0x9E3779B97F4A7C15ull) >> shift_;
+    while (slots_[slot] >= 0 && known_[static_cast<std::size_t>(slots_[slot])] != token) slot = (slot + 1) & mask;
     return slot;
 }
+
+template class Dictionary<Key>;
+template class Dictionary<Id>;
 
 }  // namespace m4i

@@ -33,11 +33,13 @@ struct Numbers {
 };
 
 // Tokens of one text. `single`: whether str.split(" ") would give the same ones.
-struct Tokens {
-    const Key* keys;
+template <typename Token>
+struct TokensOf {
+    const Token* keys;
     std::uint32_t length;
     bool single;
 };
+using Tokens = TokensOf<Key>;
 
 // Tokens of many texts, one after the other.
 class TokenStream {
@@ -83,22 +85,23 @@ private:
     std::vector<char> single_spaced_;
 };
 
-// Keys as small numbers: the distinct tokens of one hypothesis, from 0 in order of appearance.
+// Tokens as small numbers: the distinct ones of one hypothesis, from 0 in order of appearance.
+template <typename Token>
 class Dictionary {
 public:
-    // Number the keys; `ids` holds one number a key afterwards. Forgets the hypothesis before.
-    void fill(const Key* keys, std::size_t count, std::vector<std::int32_t>& ids);
+    // Number the tokens; `ids` holds one number a token afterwards. Forgets the hypothesis before.
+    void fill(const Token* tokens, std::size_t count, std::vector<std::int32_t>& ids);
 
-    // Numbers of a reference's keys, -1 for those the hypothesis does not have (they can match nothing).
-    void look_up(const Key* keys, std::size_t count, std::vector<std::int32_t>& ids) const;
+    // Numbers of a reference's tokens, -1 for those the hypothesis does not have (they can match nothing).
+    void look_up(const Token* tokens, std::size_t count, std::vector<std::int32_t>& ids) const;
 
     std::size_t size() const { return known_.size(); }
 
 private:
-    std::size_t slot_of(Key key) const;
+    std::size_t slot_of(Token token) const;
 
     std::vector<std::int32_t> slots_;
-    std::vector<Key> known_;
+    std::vector<Token> known_;
     int shift_ = 0;
 };
 

@@ -1,0 +1,245 @@
+// The Python face of what works on numbers: records of token ids, all against all, and texts as numbers.
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <limits>
+#include <mutex>
+#include <thread>
+
+#include "nearest.hpp"
+#include "numbering.hpp"
+#include "python.hpp"
+#include "records.hpp"
+
+namespace m4i::python {
+namespace {
+
+using Offsets = Array<std::int64_t>;
+
+constexpr std::size_t kTogether = 64;    // records compared at once
+constexpr std::size_t kChunk = 1024;     // records a thread takes at once
+
+// Arrays of a caller; what is wrong with them was found before, here only memory is kept safe.
+IdTexts texts_of(const Integers& ids, const Offsets& offsets) {
+    if (offsets.size() == 0) throw nb::value_error("offsets is empty");
+    const std::size_t count = offsets.size() - 1;
+    const std::int64_t* const at = offsets.data();
+    bool whole = at[0] == 0 && at[count] == static_cast<std::int64_t>(ids.size());
+    for (std::size_t i = 0; i < count; ++i) {
+        whole &= at[i] <= at[i + 1] && at[i + 1] - at[i] <= std::numeric_limits<std::int32_t>::max();
+    }
+    if (!whole) throw nb::value_error("ids and offsets do not fit each other");
+    return {ids.data(), at, count};
+}
+
+struct Records {
+    IdTexts hypotheses, references;
+    const std::int64_t* rows;  // the references of record i: rows[i] .. rows[i + 1]
+
+    std::size_t count() const { return hypotheses.count; }
+    std::size_t pairs() const { return static_cast<std::size_t>(rows[count()]); }
+};
+
+Records records_of(IdTexts hypotheses, IdTexts references, const Offsets& rows) {
+    bool whole = rows.size() == hypotheses.count + 1 && rows.data()[0] == 0 &&
+                 rows.data()[hypotheses.count] == static_cast<std::int64_t>(references.count);
+    for (std::size_t i = 0; whole && i < hypotheses.count; ++i) whole = rows.data()[i] <= rows.data()[i + 1];
+    if (!whole) throw nb::value_error("rows do not fit the texts");
+    return {hypotheses, references, rows.data()};
+}
+
+// `work(comparer, texts, sizes, count, first record)` for groups of records, by `threads` threads.
+template <typename Work>
+void for_groups(const Records& records, const Machine& machine, int threads, Work work) {
+    std::atomic<std::size_t> next{0};
+    std::mutex mutex;
+    std::exception_ptr error;
+    const auto serve = [&] {
+        try {
+            RecordComparer<Id> comparer(machine);
+            std::vector<TokensOf<Id>> texts;
+            std::vector<std::uint32_t> sizes;
+            for (std::size_t begin; (begin = next.fetch_add(kChunk)) < records.count();) {
+                const std::size_t end = std::min(begin + kChunk, records.count());
+                for (std::size_t first = begin; first < end; first += kTogether) {
+                    const std::size_t last = std::min(first + kTogether, end);
+                    texts.clear();
+                    sizes.clear();
+                    for (std::size_t record = first; record < last; ++record) {
+                        texts.push_back({records.hypotheses.begin(record), records.hypotheses.length(record), true});
+                        const auto from = static_cast<std::size_t>(records.rows[record]);
+                        const auto to = static_cast<std::size_t>(records.rows[record + 1]);
+                        for (std::size_t i = from; i < to; ++i) {
+                            texts.push_back({records.references.begin(i), records.references.length(i), true});
+                        }
+                        sizes.push_back(static_cast<std::uint32_t>(1 + to - from));
+                    }
+                    work(comparer, texts.data(), sizes.data(), last - first, first);
+                }
+            }
+        } catch (...) {
+            const std::lock_guard lock(mutex);
+            error = std::current_exception();
+            next = records.count();
+        }
+    };
+    std::vector<std::thread> crew;
+    for (int i = 1; i < threads; ++i) crew.emplace_back(serve);
+    serve();
+    for (std::thread& thread : crew) thread.join();
+    if (error) std::rethrow_exception(error);
+}
+
+nb::dict id_statistics(Integers ids, Offsets offsets, Integers other_ids, Offsets other_offsets, Offsets rows,
+                       const char* name, int threads) {
+    const Machine& machine = machine_of(name);
+    check_threads(threads);
+    const Records records = records_of(texts_of(ids, offsets), texts_of(other_ids, other_offsets), rows);
+    const std::size_t count = records.count(), pairs = records.pairs();
+    std::vector<std::int32_t> length(count), length_lcs(count), closest(count), lcs(pairs), other(pairs), other_lcs(pairs);
+    std::vector<Counts> best(count), matches(pairs);
+    const Columns columns{length.data(), length_lcs.data(), best.data(),  closest.data(),
+                          lcs.data(),    matches.data(),    other.data(), other_lcs.data()};
+    {
+        nb::gil_scoped_release released;
+        for_groups(records, machine, threads, [&](auto& comparer, auto* texts, auto* sizes, std::size_t some, std::size_t first) {
+            comparer.compare(texts, sizes, some, columns.from(first, static_cast<std::size_t>(records.rows[first])));
+        });
+    }
+    nb::dict arrays;
+    arrays["offsets"] = array_of(std::vector<std::int64_t>(records.rows, records.rows + count + 1), {count + 1});
+    arrays["hypothesis_length"] = array_of(std::move(length), {count});
+    arrays["hypothesis_length_lcs"] = array_of(std::move(length_lcs), {count});
+    arrays["best_matches"] = array_of(std::move(best), {count, kOrders});
+    arrays["closest_length"] = array_of(std::move(closest), {count});
+    arrays["lcs"] = array_of(std::move(lcs), {pairs});
+    arrays["matches"] = array_of(std::move(matches), {pairs, kOrders});
+    arrays["reference_length"] = array_of(std::move(other), {pairs});
+    arrays["reference_length_lcs"] = array_of(std::move(other_lcs), {pairs});
+    return arrays;
+}
+
+nb::object id_subsequences(Integers ids, Offsets offsets, Integers other_ids, Offsets other_offsets, Offsets rows,
+                           const char* name, int threads) {
+    const Machine& machine = machine_of(name);
+    check_threads(threads);
+    const Records records = records_of(texts_of(ids, offsets), texts_of(other_ids, other_offsets), rows);
+    std::vector<std::int32_t> lengths(records.pairs());
+    {
+        nb::gil_scoped_release released;
+        for_groups(records, machine, threads, [&](auto& comparer, auto* texts, auto* sizes, std::size_t some, std::size_t first) {
+            comparer.subsequences(texts, sizes, some, lengths.data() + records.rows[first]);
+        });
+    }
+    const std::size_t pairs = lengths.size();
+    return array_of(std::move(lengths), {pairs});
+}
+
+// Texts as numbers: see m4i::Numbering.
+class PythonNumbering {
+public:
+    PythonNumbering(int tokeniser, nb::callable encode, const char* name)
+        : encode_(encode), numbering_(tokeniser_of(tokeniser), machine_of(name)) {}
+
+    nb::tuple ids(nb::tuple texts) {
+        const Way way{numbering_.tokeniser(), encode_};
+        std::vector<Id> ids;
+        std::vector<std::int64_t> offsets{0};
+        Batch batch;
+        for (std::size_t text = 0; text < texts.size();) {
+            batch.clear();
+            for (; text < texts.size() && batch.bytes < kBytes; ++text) gather_text(texts[text].ptr(), way, batch);
+            {
+                nb::gil_scoped_release released;
+                numbering_.add(batch.texts.data(), batch.texts.size(), ids, offsets);
+            }
+            if (PyErr_CheckSignals() != 0) throw nb::python_error();
+        }
+        const std::size_t tokens = ids.size(), count = offsets.size();
+        return nb::make_tuple(array_of(std::move(ids), {tokens}), array_of(std::move(offsets), {count}));
+    }
+
+    std::size_t size() const { return numbering_.size(); }
+
+private:
+    nb::callable encode_;
+    Numbering numbering_;
+};
+
+// Keeps the arrays that it searches.
+class PythonCandidates {
+public:
+    PythonCandidates(Integers ids, Offsets offsets, std::int64_t vocabulary)
+        : ids_(ids), offsets_(offsets),
+          candidates_(texts_of(ids, offsets), static_cast<std::size_t>(std::max<std::int64_t>(vocabulary, 0))) {
+        check(candidates_.texts());
+        if (candidates_.texts().count > std::numeric_limits<std::uint32_t>::max()) throw nb::value_error("too many candidates");
+    }
+
+    // Scores float64 [N, most] and indices int64 [N, most]; NaN and -1 where there are fewer candidates.
+    nb::tuple find(Integers ids, Offsets offsets, int measure, std::int64_t most) const {
+        const IdTexts texts = texts_of(ids, offsets);
+        check(texts);
+        if (most < 0) throw nb::value_error("most is negative");
+        const auto width = static_cast<std::size_t>(most);
+        std::vector<double> scores(texts.count * width, std::numeric_limits<double>::quiet_NaN());
+        std::vector<std::int64_t> found(texts.count * width, -1);
+        {
+            nb::gil_scoped_release released;
+            Searcher searcher(candidates_, measure_of(measure));
+            for (std::size_t i = 0; i < texts.count; ++i) {
+                searcher.find(texts.begin(i), texts.length(i), width, scores.data() + i * width, found.data() + i * width);
+            }
+        }
+        return nb::make_tuple(array_of(std::move(scores), {texts.count, width}), array_of(std::move(found), {texts.count, width}));
+    }
+
+    // What is counted, int32 [N, M].
+    nb::object count(Integers ids, Offsets offsets, int measure) const {
+        const IdTexts texts = texts_of(ids, offsets);
+        check(texts);
+        const std::size_t width = candidates_.texts().count;
+        std::vector<std::int32_t> counts(texts.count * width);
+        {
+            nb::gil_scoped_release released;
+            Searcher searcher(candidates_, measure_of(measure));
+            for (std::size_t i = 0; i < texts.count; ++i) {
+                searcher.count_all(texts.begin(i), texts.length(i), counts.data() + i * width);
+            }
+        }
+        return array_of(std::move(counts), {texts.count, width});
+    }
+
+private:
+    static Measure measure_of(int number) { return number == 0 ? Measure::unigrams : Measure::subsequence; }
+
+    void check(const IdTexts& texts) const {
+        const auto end = static_cast<std::size_t>(texts.offsets[texts.count]);
+        for (std::size_t i = 0; i < end; ++i) {
+            if (texts.ids[i] < 0 || static_cast<std::size_t>(texts.ids[i]) >= candidates_.vocabulary()) {
+                throw nb::value_error("an id is out of range");
+            }
+        }
+    }
+
+    Integers ids_;
+    Offsets offsets_;
+    Candidates candidates_;
+};
+
+}  // namespace
+
+void bind_ids(nb::module_& m) {
+    m.def("id_statistics", &id_statistics);
+    m.def("id_subsequences", &id_subsequences);
+    nb::class_<PythonNumbering>(m, "Numbering")
+        .def(nb::init<int, nb::callable, const char*>(), nb::arg("tokeniser"), nb::arg("encode"), nb::arg("machine"))
+        .def("ids", &PythonNumbering::ids, nb::arg("texts"))
+        .def("__len__", &PythonNumbering::size);
+    nb::class_<PythonCandidates>(m, "Candidates")
+        .def(nb::init<Integers, Offsets, std::int64_t>(), nb::arg("ids"), nb::arg("offsets"), nb::arg("vocabulary"))
+        .def("find", &PythonCandidates::find, nb::arg("ids"), nb::arg("offsets"), nb::arg("measure"), nb::arg("most"))
+        .def("count", &PythonCandidates::count, nb::arg("ids"), nb::arg("offsets"), nb::arg("measure"));
+}
+
+}  // namespace m4i::python

@@ -1,0 +1,120 @@
+// What the Python faces share: texts looked up, arrays handed out, arguments checked.
+#pragma once
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "machine.hpp"
+#include "tokens.hpp"
+
+namespace m4i::python {
+
+namespace nb = nanobind;
+
+// The GIL is held while the texts of some records are looked up and released while they are compared; nothing is
+// copied: the strings are kept alive, and they cannot change.
+inline constexpr std::size_t kRecords = 256;
+inline constexpr std::size_t kBytes = std::size_t{1} << 17;
+
+struct Batch {
+    ~Batch() { clear(); }
+
+    void clear() {
+        for (PyObject* const object : kept) Py_DECREF(object);
+        kept.clear();
+        texts.clear();
+        sizes.clear();
+        bytes = 0;
+    }
+
+    std::vector<PyObject*> kept;
+    std::vector<Text> texts;
+    std::vector<std::uint32_t> sizes;  // texts a record, the hypothesis included
+    std::size_t bytes = 0;
+};
+
+// How texts become bytes: ASCII as it is, the rest (and what the tokeniser says) through Python.
+struct Way {
+    Tokeniser tokeniser;
+    const nb::callable& encode;
+};
+
+inline void gather_text(PyObject* text, const Way& way, Batch& batch) {
+    if (!PyUnicode_Check(text)) throw nb::type_error("a text is not a string");
+    if (PyUnicode_IS_COMPACT_ASCII(text)) {
+        const auto* const data = static_cast<const char*>(PyUnicode_DATA(text));
+        const auto size = static_cast<std::size_t>(PyUnicode_GET_LENGTH(text));
+        if (!needs_python(way.tokeniser, data, size)) {
+            Py_INCREF(text);
+            batch.kept.push_back(text);
+            batch.texts.push_back({data, size, false});
+            batch.bytes += size;
+            return;
+        }
+    }
+    nb::object encoded = way.encode(nb::borrow<nb::object>(text));
+    if (!PyBytes_Check(encoded.ptr())) throw nb::type_error("a tokeniser gave no bytes");
+    const auto size = static_cast<std::size_t>(PyBytes_GET_SIZE(encoded.ptr()));
+    batch.texts.push_back({PyBytes_AS_STRING(encoded.ptr()), size, true});
+    batch.bytes += size;
+    batch.kept.push_back(encoded.release().ptr());
+}
+
+// The references of a record as a list or tuple.
+inline nb::object row_of(PyObject* references) {
+    if (PyUnicode_Check(references) || PyBytes_Check(references)) {
+        throw nb::type_error("the references of a record are not a sequence of strings");
+    }
+    nb::object row = nb::steal(PySequence_Fast(references, "the references of a record are not a sequence"));
+    if (!row.is_valid()) throw nb::python_error();
+    return row;
+}
+
+template <typename T>
+struct Element {
+    using type = T;
+};
+template <>
+struct Element<Counts> {  // a row of integers
+    using type = std::int32_t;
+};
+
+template <typename T>
+nb::object array_of(std::vector<T>&& values, std::initializer_list<std::size_t> shape) {
+    using Number = typename Element<T>::type;
+    auto owned = std::make_unique<std::vector<T>>(std::move(values));
+    auto* const data = reinterpret_cast<Number*>(owned->data());
+    nb::capsule owner(owned.get(), [](void* p) noexcept { delete static_cast<std::vector<T>*>(p); });
+    owned.release();
+    return nb::cast(nb::ndarray<nb::numpy, Number>(data, shape, owner));
+}
+
+inline Tokeniser tokeniser_of(int number) {
+    if (number < 0 || number >= kTokenisers) throw nb::value_error("no tokeniser has this number");
+    return static_cast<Tokeniser>(number);
+}
+
+inline const Machine& machine_of(const char* name) {
+    const Machine* const machine = machine_named(name);
+    if (machine == nullptr) throw nb::value_error("no instruction set of this name runs here");
+    return *machine;
+}
+
+inline void check_threads(int threads) {
+    if (threads < 1 || threads > 1024) throw nb::value_error("threads must be 1 to 1024");
+}
+
+template <typename T>
+using Array = nb::ndarray<const T, nb::c_contig, nb::device::cpu>;
+using Integers = Array<std::int32_t>;
+
+// Counted by the caller: kernels for texts that are numbers already, and for all against all.
+void bind_ids(nb::module_& m);
+
+}  // namespace m4i::python
