@@ -24,6 +24,44 @@ class PreparedReferences:
         self, hypotheses: tuple[str, ...], machine: str, threads: int
     ) -> dict[str, npt.NDArray[np.int32] | npt.NDArray[np.int64]]: ...
 
+def set_statistics(
+    hypotheses: tuple[str, ...], references: tuple[Sequence[str], ...], encode: Callable[[str], bytes]
+) -> dict[str, npt.NDArray[np.int32]]: ...
+
+class Numbering:
+    def __init__(self, tokeniser: int, encode: Callable[[str], bytes], machine: str) -> None: ...
+    def ids(self, texts: tuple[str, ...]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]: ...
+    def __len__(self) -> int: ...
+
+class Candidates:
+    def __init__(self, ids: npt.NDArray[np.int32], offsets: npt.NDArray[np.int64], vocabulary: int) -> None: ...
+    def find(
+        self, ids: npt.NDArray[np.int32], offsets: npt.NDArray[np.int64], measure: int, most: int
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]: ...
+    def count(
+        self, ids: npt.NDArray[np.int32], offsets: npt.NDArray[np.int64], measure: int
+    ) -> npt.NDArray[np.int32]: ...
+
+def id_statistics(
+    ids: npt.NDArray[np.int32],
+    offsets: npt.NDArray[np.int64],
+    other_ids: npt.NDArray[np.int32],
+    other_offsets: npt.NDArray[np.int64],
+    rows: npt.NDArray[np.int64],
+    machine: str,
+    threads: int,
+    /,
+) -> dict[str, npt.NDArray[np.int32] | npt.NDArray[np.int64]]: ...
+def id_subsequences(
+    ids: npt.NDArray[np.int32],
+    offsets: npt.NDArray[np.int64],
+    other_ids: npt.NDArray[np.int32],
+    other_offsets: npt.NDArray[np.int64],
+    rows: npt.NDArray[np.int64],
+    machine: str,
+    threads: int,
+    /,
+) -> npt.NDArray[np.int32]: ...
 def machines() -> tuple[str, ...]: ...
 def scores(
     offsets: npt.NDArray[np.int64],

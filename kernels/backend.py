@@ -20,17 +20,24 @@ import numpy.typing as npt
 from m4i_fast.errors import ConfigError, DataError
 from m4i_fast.kernels import fallback
 from m4i_fast.kernels.reference import overlap as reference
-from m4i_fast.kernels.statistics import OverlapStatistics, check_texts
+from m4i_fast.kernels.reference import sets as reference_sets
+from m4i_fast.kernels.statistics import OverlapStatistics, SetStatistics, check_texts
 from m4i_fast.kernels.tokens import TOKENISERS, Tokeniser
 
 __all__ = [
     "BACKENDS",
     "CORES",
+    "ROWS_A_THREAD",
     "PreparedReferences",
+    "as_tuple",
     "backend_name",
     "built_backends",
+    "core_in_use",
     "core_scores",
     "overlap_statistics",
+    "set_statistics",
+    "threads_for",
+    "tokeniser_named",
 ]
 
 CORES: Final = ("avx512", "avx2", "baseline")
@@ -93,9 +100,9 @@ def overlap_statistics(
         ConfigError: no such tokeniser, or ``M4I_FAST_KERNELS`` is wrong.
     """
     name = backend_name()
-    splitter = _tokeniser_named(tokeniser)
-    threads = _threads(threads, len(hypotheses) if hasattr(hypotheses, "__len__") else 0)
-    rows, rows_of_references = _as_tuple(hypotheses, "hypotheses"), _as_tuple(references, "references")
+    splitter = tokeniser_named(tokeniser)
+    threads = threads_for(threads, len(hypotheses) if hasattr(hypotheses, "__len__") else 0)
+    rows, rows_of_references = as_tuple(hypotheses, "hypotheses"), as_tuple(references, "references")
     _check_lengths(len(rows), len(rows_of_references))
     core = _core()
     if name in CORES and core is not None:
@@ -106,6 +113,17 @@ def overlap_statistics(
     if not os.environ.get(VARIABLE):
         _warn_once()
     return fallback.overlap_statistics(rows, rows_of_references, splitter)
+
+
+def set_statistics(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> SetStatistics:
+    """Count what the package rouge 1.0.1 is made of; arguments and errors as for ``overlap_statistics``."""
+    rows, rows_of_references = as_tuple(hypotheses, "hypotheses"), as_tuple(references, "references")
+    _check_lengths(len(rows), len(rows_of_references))
+    check_texts(rows, rows_of_references)
+    core = core_in_use()
+    if core is None:
+        return reference_sets.set_statistics(rows, rows_of_references)
+    return SetStatistics(**core.set_statistics(rows, rows_of_references, TOKENISERS["whitespace"].encode))
 
 
 class PreparedReferences:
@@ -124,9 +142,9 @@ class PreparedReferences:
 
     def __init__(self, references: Sequence[Sequence[str]], *, tokeniser: str) -> None:
         name = backend_name()
-        splitter = _tokeniser_named(tokeniser)
+        splitter = tokeniser_named(tokeniser)
         # Copied, since texts that are tokenised elsewhere must not change behind the keys.
-        rows = _as_tuple(references, "references")
+        rows = as_tuple(references, "references")
         check_texts([""] * len(rows), rows)
         self._rows = tuple(map(tuple, rows))
         self._tokeniser = tokeniser
@@ -139,14 +157,19 @@ class PreparedReferences:
         """N."""
         return len(self._rows)
 
+    @property
+    def rows(self) -> tuple[tuple[str, ...], ...]:
+        """The texts."""
+        return self._rows
+
     def statistics(self, hypotheses: Sequence[str], *, threads: int = 0) -> OverlapStatistics:
         """As ``overlap_statistics``, for N hypotheses, one a record."""
         name = backend_name()
-        rows = _as_tuple(hypotheses, "hypotheses")
+        rows = as_tuple(hypotheses, "hypotheses")
         if name not in CORES or self._core is None:
             return overlap_statistics(rows, self._rows, tokeniser=self._tokeniser, threads=threads)
         _check_lengths(len(rows), len(self))
-        threads = _threads(threads, len(rows))
+        threads = threads_for(threads, len(rows))
         try:
             arrays = self._core.statistics(rows, name, threads)
         except TypeError:
@@ -172,6 +195,16 @@ def core_scores(counts: OverlapStatistics, definition: int, *, mean: bool, exact
     return values
 
 
+def core_in_use() -> Any:
+    """The C++ core, or None where another backend is in use (of which ``overlap_statistics`` warns)."""
+    name = backend_name()
+    if name in CORES:
+        return _core()
+    if name == "rapidfuzz" and not os.environ.get(VARIABLE):
+        _warn_once()
+    return None
+
+
 def _core_statistics(
     core: ModuleType,
     name: str,
@@ -188,7 +221,8 @@ def _core_statistics(
     return OverlapStatistics(**arrays)
 
 
-def _tokeniser_named(name: str) -> Tokeniser:
+def tokeniser_named(name: str) -> Tokeniser:
+    """The tokeniser of this name; a ConfigError where there is none."""
     if name not in TOKENISERS:
         raise ConfigError(
             f"'{name}' is not a tokeniser", where="tokeniser", cure=f"Choose one of {', '.join(TOKENISERS)}."
@@ -196,7 +230,8 @@ def _tokeniser_named(name: str) -> Tokeniser:
     return TOKENISERS[name]
 
 
-def _threads(asked: int, rows: int) -> int:
+def threads_for(asked: int, rows: int) -> int:
+    """How many threads ``rows`` are worth; ``asked`` where it is not 0."""
     if asked < 0:
         raise ConfigError(f"{asked} threads cannot work", where="threads", cure="Give 0 (all cores) or more.")
     return asked or min(_usable_cores(), max(1, rows // ROWS_A_THREAD))
@@ -211,7 +246,8 @@ def _check_lengths(hypotheses: int, references: int) -> None:
         )
 
 
-def _as_tuple(rows: Sequence[T], name: str) -> tuple[T, ...]:
+def as_tuple(rows: Sequence[T], name: str) -> tuple[T, ...]:
+    """``rows``, an argument of this name; a DataError where it is one value."""
     if isinstance(rows, (str, bytes)) or not hasattr(rows, "__iter__"):
         raise DataError(
             f"a list is wanted, not one value of type '{type(rows).__name__}'",

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from m4i_fast.errors import DataError
 
-__all__ = ["ORDERS", "OverlapStatistics", "Texts", "check_texts"]
+__all__ = ["ORDERS", "OverlapStatistics", "SetStatistics", "Texts", "check_texts", "kind_of"]
 
 ORDERS = 4
 """n-grams are counted for n = 1 .. ORDERS."""
@@ -48,6 +48,25 @@ class OverlapStatistics:
     reference_length_lcs: Counts
 
 
+@dataclass(frozen=True, slots=True)
+class SetStatistics:
+    """N hypotheses against their references, P pairs in all, as the package rouge 1.0.1 counts: n-grams as sets.
+
+    Words are parted at white space and full stops, their case is kept.
+
+    Attributes:
+        hypothesis_distinct: int32 [N, 2]; distinct words, distinct bigrams.
+        reference_distinct: int32 [P, 2]; the same of each reference.
+        shared: int32 [P, 2]; those that both have.
+        united: int32 [P]; distinct words of the longest common subsequences of each sentence with each.
+    """
+
+    hypothesis_distinct: Counts
+    reference_distinct: Counts
+    shared: Counts
+    united: Counts
+
+
 def check_texts(hypotheses: Sequence[object], references: Sequence[object]) -> None:
     """Find the first hypothesis or reference that is no string, or the first row that is no sequence.
 
@@ -57,24 +76,25 @@ def check_texts(hypotheses: Sequence[object], references: Sequence[object]) -> N
     for i, (hypothesis, row) in enumerate(zip(hypotheses, references, strict=True)):
         if not isinstance(hypothesis, str):
             raise DataError(
-                f"the hypothesis is {_kind(hypothesis)}, not a string",
+                f"the hypothesis is {kind_of(hypothesis)}, not a string",
                 where=f"hypotheses[{i}]",
                 cure="Give an empty string where the model said nothing, or leave the record out.",
             )
         if isinstance(row, (str, bytes)) or not hasattr(row, "__iter__"):
             raise DataError(
-                f"the references of a record are {_kind(row)}, not a list of strings",
+                f"the references of a record are {kind_of(row)}, not a list of strings",
                 where=f"references[{i}]",
                 cure='Write one list of references a record: [["a dog runs", "a dog"], ["a cat"]].',
             )
         for j, reference in enumerate(row):
             if not isinstance(reference, str):
                 raise DataError(
-                    f"the reference is {_kind(reference)}, not a string",
+                    f"the reference is {kind_of(reference)}, not a string",
                     where=f"references[{i}][{j}]",
                     cure="Leave a missing reference out; a record may have none.",
                 )
 
 
-def _kind(thing: object) -> str:
+def kind_of(thing: object) -> str:
+    """How a message names something that is of the wrong type."""
     return "None" if thing is None else f"of type '{type(thing).__name__}'"

@@ -8,16 +8,25 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"
 
-__all__ = ["References", "__version__", "overlap"]
+_ROOMS = {
+    "References": "m4i_fast.text.overlap",
+    "TokenIds": "m4i_fast.kernels.ids",
+    "nearest_captions": "m4i_fast.text.nearest",
+    "overlap": "m4i_fast.text.overlap",
+    "overlap_ids": "m4i_fast.text.overlap",
+    "overlaps": "m4i_fast.text.overlap",
+}
+
+__all__ = ["References", "TokenIds", "__version__", "nearest_captions", "overlap", "overlap_ids", "overlaps"]
 
 
 def __getattr__(name: str) -> object:
     """Import what scores captions when it is first asked for: a bare ``import m4i_fast`` loads nothing else."""
-    if name in {"overlap", "References"}:
+    if name in _ROOMS:
         # By name: as an import statement it would tie every room below text/ to text/.
         from importlib import import_module
 
-        return getattr(import_module("m4i_fast.text.overlap"), name)
+        return getattr(import_module(_ROOMS[name]), name)
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
 
 

@@ -16,7 +16,7 @@ enum class Alphabet : int {
 };
 
 inline constexpr std::size_t kBlock = 64;  // scan() reads and writes whole blocks
-inline constexpr std::size_t kLanes = 8;   // pairs that compare() takes at once
+inline constexpr std::size_t kRow = 8;     // words of a row of room: a cache line
 inline constexpr std::size_t kShort = 64;  // hypothesis tokens up to which compare() works: the bits of a machine word
 inline constexpr int kOrders = 4;          // n-grams are counted for n = 1 .. 4
 
@@ -71,7 +71,7 @@ struct Machine {
     std::size_t (*pack)(const char* bytes, const std::uint32_t* starts, const std::uint32_t* ends, std::size_t count,
                         Key* keys, std::uint32_t* others);
 
-    // Compares `count` <= kLanes pairs. `room`: kLanes * (longest reference) words, aligned to 64 bytes.
+    // Compares pairs. `room`: a row for each token of the longest reference, aligned to 64 bytes.
     // `subsequence`: length of the longest common one, after Allison and Dix (1986) in the form of Hyyro (2004).
     void (*compare)(const Pair* pairs, std::size_t count, std::uint64_t* room, std::int32_t* subsequence,
                     Counts* matches, Used* used);
@@ -80,8 +80,8 @@ struct Machine {
     void (*compare_ids)(const IdPair* pairs, std::size_t count, std::uint64_t* room, std::int32_t* subsequence,
                         Counts* matches, Used* used);
 
-    // The subsequences alone, of any number of pairs.
-    void (*subsequences)(const IdPair* pairs, std::size_t count, std::int32_t* lengths);
+    // The subsequences alone.
+    void (*subsequences)(const IdPair* pairs, std::size_t count, std::uint64_t* room, std::int32_t* lengths);
 
     // Bits in the union of `count` sets.
     Counts (*unite)(const Used* used, std::size_t count);

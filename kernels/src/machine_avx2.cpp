@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <type_traits>
 
 #include "machine.hpp"
 
@@ -125,31 +126,37 @@ size_t scan(Alphabet alphabet, const char* text, size_t size, char* bytes, uint3
     return static_cast<size_t>(edges.ends() - ends);
 }
 
-// `Words`: vectors of four keys that hold the hypothesis.
+// A hypothesis of `Words` vectors.
+template <typename Token, int Words>
+struct Hits;
+
 template <int Words>
-void positions(const Pair& pair, uint64_t* row) {
-    __m256i hypothesis[Words];
-    const __m256i numbers = _mm256_set_epi64x(3, 2, 1, 0);
-    for (int w = 0; w < Words; ++w) {
-        const __m256i left = _mm256_set1_epi64x(static_cast<int64_t>(pair.hypothesis_length) - 4 * w);
-        hypothesis[w] = _mm256_maskload_epi64(reinterpret_cast<const long long*>(pair.hypothesis + 4 * w),
-                                              _mm256_cmpgt_epi64(left, numbers));
+struct Hits<Key, Words> {
+    explicit Hits(const Pair& pair) {
+        const __m256i numbers = _mm256_set_epi64x(3, 2, 1, 0);
+        for (int w = 0; w < Words; ++w) {
+            const __m256i left = _mm256_set1_epi64x(static_cast<int64_t>(pair.hypothesis_length) - 4 * w);
+            hypothesis[w] = _mm256_maskload_epi64(reinterpret_cast<const long long*>(pair.hypothesis + 4 * w),
+                                                  _mm256_cmpgt_epi64(left, numbers));
+        }
     }
-    for (uint32_t j = 0; j < pair.reference_length; ++j, row += kLanes) {
-        const __m256i token = _mm256_set1_epi64x(static_cast<int64_t>(pair.reference[j]));
+
+    uint64_t operator()(Key key) const {
+        const __m256i token = _mm256_set1_epi64x(static_cast<int64_t>(key));
         uint64_t hits = 0;
         for (int w = 0; w < Words; ++w) {
             const __m256i equal = _mm256_cmpeq_epi64(hypothesis[w], token);
             hits |= uint64_t{static_cast<uint32_t>(_mm256_movemask_pd(_mm256_castsi256_pd(equal)))} << (4 * w);
         }
-        *row = hits;
+        return hits;
     }
-}
 
-// A hypothesis of `Words` vectors of eight numbers.
+    __m256i hypothesis[Words];
+};
+
 template <int Words>
-struct IdHits {
-    explicit IdHits(const IdPair& pair) {
+struct Hits<Id, Words> {
+    explicit Hits(const IdPair& pair) {
         const __m256i numbers = _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0), none = _mm256_set1_epi32(-1);
         for (int w = 0; w < Words; ++w) {
             const __m256i left = _mm256_set1_epi32(static_cast<int>(pair.hypothesis_length) - 8 * w);
@@ -172,54 +179,31 @@ struct IdHits {
     __m256i hypothesis[Words];
 };
 
-template <typename Work>
-void by_length(const IdPair& pair, Work work) {
-    if (pair.hypothesis_length <= 8) {
-        work(IdHits<1>(pair));
-    } else if (pair.hypothesis_length <= 16) {
-        work(IdHits<2>(pair));
-    } else if (pair.hypothesis_length <= 32) {
-        work(IdHits<4>(pair));
-    } else {
-        work(IdHits<8>(pair));
+template <typename Token, int Width, bool Ngrams>
+struct Group {
+    using Word = std::conditional_t<Width == 2, uint64_t, uint32_t>;
+    static constexpr size_t many = 32 / sizeof(Word);
+    static constexpr int kWords = static_cast<int>((kNarrow << Width) * sizeof(Token) / 32);
+
+    static void of(const PairOf<Token>* pairs, const uint16_t* order, size_t count, uint64_t* room,
+                   const Results& results) {
+        compare_group<Hits<Token, kWords>, Word, many, Ngrams>(pairs, order, count, room, results, PlainBits());
     }
+};
+
+template <bool Ngrams, typename Token>
+void compare_all(const PairOf<Token>* pairs, size_t count, uint64_t* room, int32_t* subsequence, Counts* matches,
+                 Used* used) {
+    compare_in_groups<Group, Ngrams>(pairs, count, room, subsequence, matches, used);
 }
 
-void compare_ids(const IdPair* pairs, size_t count, uint64_t* room, int32_t* subsequence, Counts* matches, Used* used) {
-    const size_t longest = lay_out(pairs, count, room, [](const IdPair& pair, uint64_t* row) {
-        by_length(pair, [&](const auto& hits) {
-            for (uint32_t j = 0; j < pair.reference_length; ++j, row += kLanes) *row = hits(pair.reference[j]);
-        });
-    });
-    write_lanes(run_lanes(room, longest), count, subsequence, matches, used);
-}
-
-void subsequences(const IdPair* pairs, size_t count, int32_t* lengths) {
-    for (size_t i = 0; i < count; ++i) {
-        by_length(pairs[i], [&](const auto& hits) { lengths[i] = subsequence_by(pairs[i], hits); });
-    }
-}
-
-void compare(const Pair* pairs, size_t count, uint64_t* room, int32_t* subsequence, Counts* matches, Used* used) {
-    const size_t longest = lay_out(pairs, count, room, [](const Pair& pair, uint64_t* row) {
-        if (pair.hypothesis_length <= 8) {
-            positions<2>(pair, row);
-        } else if (pair.hypothesis_length <= 12) {
-            positions<3>(pair, row);
-        } else if (pair.hypothesis_length <= 16) {
-            positions<4>(pair, row);
-        } else if (pair.hypothesis_length <= 32) {
-            positions<8>(pair, row);
-        } else {
-            positions<16>(pair, row);
-        }
-    });
-    write_lanes(run_lanes(room, longest), count, subsequence, matches, used);
+void subsequences(const IdPair* pairs, size_t count, uint64_t* room, int32_t* lengths) {
+    compare_all<false>(pairs, count, room, lengths, nullptr, nullptr);
 }
 
 }  // namespace
 
 extern const Machine kAvx2;
-const Machine kAvx2{"avx2", scan, mark, pack_tokens, compare, compare_ids, subsequences, unite_used};
+const Machine kAvx2{"avx2", scan, mark, pack_tokens, compare_all<true, Key>, compare_all<true, Id>, subsequences, unite_used};
 
 }  // namespace m4i

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <type_traits>
 
 #include "machine.hpp"
 
@@ -97,77 +98,33 @@ size_t pack(const char* bytes, const uint32_t* starts, const uint32_t* ends, siz
     return pack_tokens(bytes, starts, ends, count, keys, others);
 }
 
-// `Words`: vectors of eight keys that hold the hypothesis.
+// A hypothesis of `Words` vectors.
+template <typename Token, int Words>
+struct Hits;
+
 template <int Words>
-void positions(const Pair& pair, uint64_t* row) {
-    __m512i hypothesis[Words];
-    for (int w = 0; w < Words; ++w) {
-        const int left = std::max(0, static_cast<int>(pair.hypothesis_length) - 8 * w);
-        hypothesis[w] = _mm512_maskz_loadu_epi64(static_cast<__mmask8>(_bzhi_u32(0xFF, static_cast<unsigned>(left))),
-                                                 pair.hypothesis + 8 * w);
-    }
-    for (uint32_t j = 0; j < pair.reference_length; ++j, row += kLanes) {
-        const __m512i token = _mm512_set1_epi64(static_cast<int64_t>(pair.reference[j]));
-        uint64_t hits = 0;
+struct Hits<Key, Words> {
+    explicit Hits(const Pair& pair) {
         for (int w = 0; w < Words; ++w) {
-            hits |= uint64_t{_mm512_cmpeq_epi64_mask(hypothesis[w], token)} << (8 * w);
-        }
-        *row = hits;
-    }
-}
-
-void write_counts(const Finished& done, size_t count, int32_t* subsequence, Counts* matches, Used* used) {
-    const __mmask8 lanes = static_cast<__mmask8>(_bzhi_u32(0xFF, static_cast<unsigned>(count)));
-    const __m512i closed = _mm512_popcnt_epi64(_mm512_xor_si512((__m512i)done.open, _mm512_set1_epi64(-1)));
-    _mm512_mask_cvtepi64_storeu_epi32(subsequence, lanes, closed);
-
-    // From a vector an order to four words a pair.
-    const __m512i one = (__m512i)done.used[0], two = (__m512i)done.used[1], three = (__m512i)done.used[2],
-                  four = (__m512i)done.used[3];
-    const __m512i even12 = _mm512_unpacklo_epi64(one, two), odd12 = _mm512_unpackhi_epi64(one, two);
-    const __m512i even34 = _mm512_unpacklo_epi64(three, four), odd34 = _mm512_unpackhi_epi64(three, four);
-    const __m512i first = _mm512_set_epi64(11, 10, 3, 2, 9, 8, 1, 0);       // lanes 0 and 2 of the even ones
-    const __m512i second = _mm512_set_epi64(15, 14, 7, 6, 13, 12, 5, 4);    // lanes 4 and 6
-    const __m512i even[2] = {_mm512_permutex2var_epi64(even12, first, even34),
-                             _mm512_permutex2var_epi64(even12, second, even34)};
-    const __m512i odd[2] = {_mm512_permutex2var_epi64(odd12, first, odd34),
-                            _mm512_permutex2var_epi64(odd12, second, odd34)};
-    alignas(64) Used rows[kLanes];
-    alignas(64) Counts counts[kLanes];
-    for (int quarter = 0; quarter < 4; ++quarter) {
-        const int half = quarter / 2, side = quarter % 2, lane = 4 * half + 2 * side;
-        const __m256i here[2] = {
-            side == 0 ? _mm512_castsi512_si256(even[half]) : _mm512_extracti64x4_epi64(even[half], 1),
-            side == 0 ? _mm512_castsi512_si256(odd[half]) : _mm512_extracti64x4_epi64(odd[half], 1)};
-        for (int next = 0; next < 2; ++next) {
-            _mm256_store_si256(reinterpret_cast<__m256i*>(rows + lane + next), here[next]);
-            _mm_store_si128(reinterpret_cast<__m128i*>(counts + lane + next),
-                            _mm256_cvtepi64_epi32(_mm256_popcnt_epi64(here[next])));
+            const int left = std::max(0, static_cast<int>(pair.hypothesis_length) - 8 * w);
+            hypothesis[w] = _mm512_maskz_loadu_epi64(static_cast<__mmask8>(_bzhi_u32(0xFF, static_cast<unsigned>(left))),
+                                                     pair.hypothesis + 8 * w);
         }
     }
-    std::memcpy(used, rows, count * sizeof *rows);
-    std::memcpy(matches, counts, count * sizeof *counts);
-}
 
-void compare(const Pair* pairs, size_t count, uint64_t* room, int32_t* subsequence, Counts* matches, Used* used) {
-    const size_t longest = lay_out(pairs, count, room, [](const Pair& pair, uint64_t* row) {
-        if (pair.hypothesis_length <= 8) {
-            positions<1>(pair, row);
-        } else if (pair.hypothesis_length <= 16) {
-            positions<2>(pair, row);
-        } else if (pair.hypothesis_length <= 32) {
-            positions<4>(pair, row);
-        } else {
-            positions<8>(pair, row);
-        }
-    });
-    write_counts(run_lanes(room, longest), count, subsequence, matches, used);
-}
+    uint64_t operator()(Key key) const {
+        const __m512i token = _mm512_set1_epi64(static_cast<int64_t>(key));
+        uint64_t hits = 0;
+        for (int w = 0; w < Words; ++w) hits |= uint64_t{_mm512_cmpeq_epi64_mask(hypothesis[w], token)} << (8 * w);
+        return hits;
+    }
 
-// A hypothesis of `Words` vectors of sixteen numbers.
+    __m512i hypothesis[Words];
+};
+
 template <int Words>
-struct IdHits {
-    explicit IdHits(const IdPair& pair) {
+struct Hits<Id, Words> {
+    explicit Hits(const IdPair& pair) {
         for (int w = 0; w < Words; ++w) {
             const int left = std::max(0, static_cast<int>(pair.hypothesis_length) - 16 * w);
             const auto here = static_cast<__mmask16>(_bzhi_u32(0xFFFF, static_cast<unsigned>(left)));
@@ -186,48 +143,34 @@ struct IdHits {
     __m512i hypothesis[Words];
 };
 
-template <typename Work>
-void by_length(const IdPair& pair, Work work) {
-    if (pair.hypothesis_length <= 16) {
-        work(IdHits<1>(pair));
-    } else if (pair.hypothesis_length <= 32) {
-        work(IdHits<2>(pair));
-    } else {
-        work(IdHits<4>(pair));
+struct VectorBits {
+    template <typename Lanes, typename Word>
+    void operator()(Lanes lanes, Word* numbers) const {
+        const auto vector = (__m512i)lanes;
+        _mm512_store_si512(numbers, sizeof(Word) == 4 ? _mm512_popcnt_epi32(vector) : _mm512_popcnt_epi64(vector));
     }
+};
+
+template <typename Token, int Width, bool Ngrams>
+struct Group {
+    using Word = std::conditional_t<Width == 2, uint64_t, uint32_t>;
+    static constexpr size_t many = 64 / sizeof(Word);
+    static constexpr int kWords = static_cast<int>((kNarrow << Width) * sizeof(Token) / 64);
+
+    static void of(const PairOf<Token>* pairs, const uint16_t* order, size_t count, uint64_t* room,
+                   const Results& results) {
+        compare_group<Hits<Token, kWords>, Word, many, Ngrams>(pairs, order, count, room, results, VectorBits());
+    }
+};
+
+template <bool Ngrams, typename Token>
+void compare_all(const PairOf<Token>* pairs, size_t count, uint64_t* room, int32_t* subsequence, Counts* matches,
+                 Used* used) {
+    compare_in_groups<Group, Ngrams>(pairs, count, room, subsequence, matches, used);
 }
 
-void compare_ids(const IdPair* pairs, size_t count, uint64_t* room, int32_t* subsequence, Counts* matches, Used* used) {
-    const size_t longest = lay_out(pairs, count, room, [](const IdPair& pair, uint64_t* row) {
-        by_length(pair, [&](const auto& hits) {
-            for (uint32_t j = 0; j < pair.reference_length; ++j, row += kLanes) *row = hits(pair.reference[j]);
-        });
-    });
-    write_counts(run_lanes(room, longest), count, subsequence, matches, used);
-}
-
-// Eight steps at a time, whatever the length: a loop that ends elsewhere for each pair is guessed wrong for each pair.
-void subsequences(const IdPair* pairs, size_t count, int32_t* lengths) {
-    constexpr uint32_t kSteps = 8;
-    for (size_t i = 0; i < count; ++i) {
-        const IdPair& pair = pairs[i];
-        by_length(pair, [&](const auto& hits) {
-            uint64_t open = ~uint64_t{0};
-            for (uint32_t at = 0; at < pair.reference_length; at += kSteps) {
-                const auto here = static_cast<__mmask8>(_bzhi_u32(0xFF, pair.reference_length - at));
-                alignas(32) Id tokens[kSteps];
-                // -2 equals nothing, so the steps beyond the end change nothing.
-                _mm256_store_si256(reinterpret_cast<__m256i*>(tokens),
-                                   _mm256_mask_loadu_epi32(_mm256_set1_epi32(-2), here, pair.reference + at));
-#pragma GCC unroll 8
-                for (uint32_t j = 0; j < kSteps; ++j) {
-                    const uint64_t taken = open & hits(tokens[j]);
-                    open = (open + taken) | (open - taken);
-                }
-            }
-            lengths[i] = std::popcount(~open);
-        });
-    }
+void subsequences(const IdPair* pairs, size_t count, uint64_t* room, int32_t* lengths) {
+    compare_all<false>(pairs, count, room, lengths, nullptr, nullptr);
 }
 
 Counts unite(const Used* used, size_t count) {
@@ -243,6 +186,6 @@ Counts unite(const Used* used, size_t count) {
 }  // namespace
 
 extern const Machine kAvx512;
-const Machine kAvx512{"avx512", scan, mark, pack, compare, compare_ids, subsequences, unite};
+const Machine kAvx512{"avx512", scan, mark, pack, compare_all<true, Key>, compare_all<true, Id>, subsequences, unite};
 
 }  // namespace m4i

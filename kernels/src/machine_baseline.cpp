@@ -3,6 +3,7 @@
 #include <array>
 #include <bit>
 #include <cstring>
+#include <type_traits>
 
 #include "machine.hpp"
 
@@ -78,30 +79,42 @@ Marks mark(const char* text, size_t size) {
 }
 
 template <typename Token>
-uint64_t hits_of(const PairOf<Token>& pair, Token token) {
-    uint64_t hits = 0;
-    for (uint32_t i = 0; i < pair.hypothesis_length; ++i) hits |= uint64_t{pair.hypothesis[i] == token} << i;
-    return hits;
-}
+struct Hits {
+    explicit Hits(const PairOf<Token>& pair) : pair(pair) {}
 
-template <typename Token>
-void compare(const PairOf<Token>* pairs, size_t count, uint64_t* room, int32_t* subsequence, Counts* matches,
-             Used* used) {
-    const size_t longest = lay_out(pairs, count, room, [](const PairOf<Token>& pair, uint64_t* row) {
-        for (uint32_t j = 0; j < pair.reference_length; ++j, row += kLanes) *row = hits_of(pair, pair.reference[j]);
-    });
-    write_lanes(run_lanes(room, longest), count, subsequence, matches, used);
-}
-
-void subsequences(const IdPair* pairs, size_t count, int32_t* lengths) {
-    for (size_t i = 0; i < count; ++i) {
-        lengths[i] = subsequence_by(pairs[i], [&](Id token) { return hits_of(pairs[i], token); });
+    uint64_t operator()(Token token) const {
+        uint64_t hits = 0;
+        for (uint32_t i = 0; i < pair.hypothesis_length; ++i) hits |= uint64_t{pair.hypothesis[i] == token} << i;
+        return hits;
     }
+
+    const PairOf<Token>& pair;
+};
+
+template <typename Token, int Width, bool Ngrams>
+struct Group {
+    using Word = std::conditional_t<Width == 2, uint64_t, uint32_t>;
+    static constexpr size_t many = 16 / sizeof(Word);
+
+    static void of(const PairOf<Token>* pairs, const uint16_t* order, size_t count, uint64_t* room,
+                   const Results& results) {
+        compare_group<Hits<Token>, Word, many, Ngrams>(pairs, order, count, room, results, PlainBits());
+    }
+};
+
+template <bool Ngrams, typename Token>
+void compare_all(const PairOf<Token>* pairs, size_t count, uint64_t* room, int32_t* subsequence, Counts* matches,
+                 Used* used) {
+    compare_in_groups<Group, Ngrams>(pairs, count, room, subsequence, matches, used);
+}
+
+void subsequences(const IdPair* pairs, size_t count, uint64_t* room, int32_t* lengths) {
+    compare_all<false>(pairs, count, room, lengths, nullptr, nullptr);
 }
 
 }  // namespace
 
 extern const Machine kBaseline;
-const Machine kBaseline{"baseline", scan, mark, pack_tokens, compare<Key>, compare<Id>, subsequences, unite_used};
+const Machine kBaseline{"baseline", scan, mark, pack_tokens, compare_all<true, Key>, compare_all<true, Id>, subsequences, unite_used};
 
 }  // namespace m4i

@@ -6,8 +6,6 @@ using std::size_t;
 using std::uint32_t;
 using std::uint64_t;
 
-typedef uint64_t Lanes __attribute__((vector_size(8 * kLanes)));
-
 [[maybe_unused]] size_t pack_tokens(const char* bytes, const uint32_t* starts, const uint32_t* ends, size_t count,
                                     Key* keys, uint32_t* others) {
     size_t listed = 0;
@@ -38,63 +36,136 @@ constexpr unsigned char kLowHalf[16] = {0x24, 0x21, 0x21, 0x21, 0x21, 0x21, 0x21
 constexpr unsigned char kHighHalf[16] = {0, 0, 0xC1, 0x22, 0x04, 0x08, 0x04, 0x10, 0, 0, 0, 0, 0, 0, 0, 0};
 constexpr unsigned char kSign = 0x1F, kDigit = 0x20, kPoint = 0x40, kDash = 0x80;
 
-// Where each reference token stands in its hypothesis: rows of kLanes words in `room`, a row a reference position.
-template <typename Token, typename Positions>
-inline size_t lay_out(const PairOf<Token>* pairs, size_t count, uint64_t* room, Positions positions) {
-    size_t longest = 0;
-    for (size_t lane = 0; lane < count; ++lane) longest = std::max<size_t>(longest, pairs[lane].reference_length);
-    std::memset(room, 0, longest * kLanes * sizeof *room);
-    for (size_t lane = 0; lane < count; ++lane) positions(pairs[lane], room + lane);
-    return longest;
+// Pairs are compared side by side, one a lane of a vector. Lanes work until the longest reference of their group ends, so
+// pairs are first brought into order: by the width that the hypothesis needs, then by the length of the reference.
+constexpr size_t kOrdered = 512;       // pairs brought into order at once
+constexpr uint32_t kLengths = 64;      // longer references are not told apart
+constexpr uint32_t kNarrow = 16, kMiddle = 32;
+constexpr uint32_t kWidths = 3;        // up to kNarrow tokens, up to kMiddle, more
+
+inline uint32_t width_of(uint32_t length) { return uint32_t{length > kNarrow} + uint32_t{length > kMiddle}; }
+
+// Fills `order` with 0 .. count - 1; `ends[w]`: where the pairs of width w end.
+template <typename Token>
+void put_in_order(const PairOf<Token>* pairs, size_t count, uint16_t* order, size_t* ends) {
+    uint16_t starts[kWidths * kLengths + 1] = {};
+    uint8_t buckets[kOrdered];
+    for (size_t i = 0; i < count; ++i) {
+        const uint32_t bucket = width_of(pairs[i].hypothesis_length) * kLengths +
+                                std::min(pairs[i].reference_length, kLengths - 1);
+        buckets[i] = static_cast<uint8_t>(bucket);
+        ++starts[bucket + 1];
+    }
+    for (uint32_t bucket = 1; bucket <= kWidths * kLengths; ++bucket) {
+        starts[bucket] = static_cast<uint16_t>(starts[bucket] + starts[bucket - 1]);
+    }
+    for (uint32_t width = 0; width < kWidths; ++width) ends[width] = starts[(width + 1) * kLengths];
+    for (size_t i = 0; i < count; ++i) order[starts[buckets[i]]++] = static_cast<uint16_t>(i);
 }
 
-struct Finished {
-    Lanes open;           // bits of the hypothesis that the common subsequence did not close
-    Lanes used[kOrders];
+struct Results {
+    int32_t* subsequence;
+    Counts* matches;
+    Used* used;
 };
 
-inline Finished run_lanes(const uint64_t* room, size_t longest) {
+// Compares up to `Many` pairs. `Hits`: made of a pair, says at which tokens of the hypothesis a token stands, in the bits
+// of a `Word`. `Bits`: counts the bits of each word of a vector. `Ngrams`: whether n-grams are counted too.
+template <typename Hits, typename Word, size_t Many, bool Ngrams, typename Token, typename Bits>
+inline void compare_group(const PairOf<Token>* pairs, const uint16_t* order, size_t count, uint64_t* memory,
+                          const Results& results, Bits bits) {
+    typedef Word Lanes __attribute__((vector_size(sizeof(Word) * Many)));
+    auto* const room = reinterpret_cast<Word*>(memory);
+    uint32_t longest = 0, shortest = ~uint32_t{0};
+    for (size_t lane = 0; lane < count; ++lane) {
+        longest = std::max(longest, pairs[order[lane]].reference_length);
+        shortest = std::min(shortest, pairs[order[lane]].reference_length);
+    }
+    // A lane that ends early, or has no pair, hits nothing; most groups are all of one length.
+    if (count < Many) shortest = 0;
+    std::memset(room + shortest * Many, 0, (longest - shortest) * Many * sizeof(Word));
+    for (size_t lane = 0; lane < count; ++lane) {
+        const PairOf<Token>& pair = pairs[order[lane]];
+        const Hits hits(pair);
+        Word* row = room + lane;
+        for (uint32_t j = 0; j < pair.reference_length; ++j, row += Many) *row = static_cast<Word>(hits(pair.reference[j]));
+    }
+
     Lanes open = ~Lanes{}, used1{}, used2{}, used3{}, used4{}, end1{}, end2{}, end3{};
     for (size_t j = 0; j < longest; ++j) {
-        Lanes hits;
-        std::memcpy(&hits, room + j * kLanes, sizeof hits);
-        const Lanes taken = open & hits;
-        open = (open + taken) | (open & ~hits);
-        // endN: where an n-gram of the hypothesis ends that equals the reference's n-gram ending here.
-        const Lanes end4 = (end3 << 1) & hits;
-        end3 = (end2 << 1) & hits;
-        end2 = (end1 << 1) & hits;
-        end1 = hits;
-        const Lanes free1 = end1 & ~used1, free2 = end2 & ~used2, free3 = end3 & ~used3, free4 = end4 & ~used4;
-        used1 |= free1 & -free1;
-        used2 |= free2 & -free2;
-        used3 |= free3 & -free3;
-        used4 |= free4 & -free4;
+        Lanes hit;
+        std::memcpy(&hit, room + j * Many, sizeof hit);
+        const Lanes taken = open & hit;
+        open = (open + taken) | (open & ~hit);
+        if constexpr (Ngrams) {
+            // endN: where an n-gram of the hypothesis ends that equals the reference's n-gram ending here.
+            const Lanes end4 = (end3 << 1) & hit;
+            end3 = (end2 << 1) & hit;
+            end2 = (end1 << 1) & hit;
+            end1 = hit;
+            const Lanes free1 = end1 & ~used1, free2 = end2 & ~used2, free3 = end3 & ~used3, free4 = end4 & ~used4;
+            used1 |= free1 & -free1;
+            used2 |= free2 & -free2;
+            used3 |= free3 & -free3;
+            used4 |= free4 & -free4;
+        }
     }
-    return {open, {used1, used2, used3, used4}};
-}
-
-[[maybe_unused]] void write_lanes(const Finished& finished, size_t count, int32_t* subsequence, Counts* matches,
-                                  Used* used) {
-    for (size_t lane = 0; lane < count; ++lane) {
-        subsequence[lane] = std::popcount(~finished.open[lane]);
-        for (int order = 0; order < kOrders; ++order) {
-            used[lane].of[order] = finished.used[order][lane];
-            matches[lane].of[order] = std::popcount(used[lane].of[order]);
+    alignas(64) Word number[Many];
+    bits(~open, number);
+    for (size_t lane = 0; lane < count; ++lane) results.subsequence[order[lane]] = static_cast<int32_t>(number[lane]);
+    if constexpr (Ngrams) {
+        const Lanes sets[kOrders] = {used1, used2, used3, used4};
+        alignas(64) Word members[kOrders][Many];
+        alignas(64) Word numbers[kOrders][Many];
+        for (int n = 0; n < kOrders; ++n) {
+            std::memcpy(members[n], &sets[n], sizeof sets[n]);
+            bits(sets[n], numbers[n]);
+        }
+        for (size_t lane = 0; lane < count; ++lane) {
+            Used& used = results.used[order[lane]];
+            Counts& matches = results.matches[order[lane]];
+            for (int n = 0; n < kOrders; ++n) {
+                used.of[n] = members[n][lane];
+                matches.of[n] = static_cast<int32_t>(numbers[n][lane]);
+            }
         }
     }
 }
 
-// One pair's subsequence; `hits(token)`: where the token stands in the hypothesis.
-template <typename Hits>
-[[maybe_unused]] inline int32_t subsequence_by(const IdPair& pair, Hits hits) {
-    uint64_t open = ~uint64_t{0};
-    for (uint32_t j = 0; j < pair.reference_length; ++j) {
-        const uint64_t taken = open & hits(pair.reference[j]);
-        open = (open + taken) | (open - taken);
+// `group<Width, Ngrams>::of(pairs, order, count, room, results)` compares `group<Width, Ngrams>::many` pairs at most.
+template <template <typename, int, bool> typename Group, bool Ngrams, typename Token>
+inline void compare_in_groups(const PairOf<Token>* pairs, size_t count, uint64_t* room, int32_t* subsequence,
+                              Counts* matches, Used* used) {
+    for (size_t first = 0; first < count; first += kOrdered) {
+        const size_t some = std::min(kOrdered, count - first);
+        const Results results{subsequence + first, matches + first, used + first};
+        uint16_t order[kOrdered];
+        size_t ends[kWidths];
+        put_in_order(pairs + first, some, order, ends);
+        size_t at = 0;
+        const auto take = [&]<int Width>() {
+            using Kind = Group<Token, Width, Ngrams>;
+            while (at < ends[Width]) {
+                const size_t here = std::min(Kind::many, ends[Width] - at);
+                Kind::of(pairs + first, order + at, here, room, results);
+                at += here;
+            }
+        };
+        take.template operator()<0>();
+        take.template operator()<1>();
+        take.template operator()<2>();
     }
-    return std::popcount(~open);
 }
+
+// Bits of words one by one.
+struct PlainBits {
+    template <typename Lanes, typename Word>
+    void operator()(Lanes lanes, Word* numbers) const {
+        for (size_t lane = 0; lane < sizeof(Lanes) / sizeof(Word); ++lane) {
+            numbers[lane] = static_cast<Word>(std::popcount(static_cast<Word>(lanes[lane])));
+        }
+    }
+};
 
 [[maybe_unused]] Counts unite_used(const Used* used, size_t count) {
     Used all{};

@@ -52,25 +52,24 @@ void RecordComparer<Token>::compare(const TokensOf<Token>* texts, const std::uin
 template <typename Token>
 void RecordComparer<Token>::compare_short(Columns columns) {
     used_.resize(pairs_.size());
-    for (std::size_t first = 0; first < pairs_.size(); first += kLanes) {
-        const std::size_t count = std::min(kLanes, pairs_.size() - first);
-        std::size_t longest = 0;
-        for (std::size_t i = 0; i < count; ++i) {
-            longest = std::max<std::size_t>(longest, pairs_[first + i].reference_length);
+    const auto compare = [&] {
+        if constexpr (std::is_same_v<Token, Id>) {
+            return machine_.compare_ids;
+        } else {
+            return machine_.compare;
         }
-        if (room_.size() < kLanes * longest + kLanes) room_.resize(kLanes * longest + kLanes);
-        // Aligned by hand: the vector's own memory need not be.
-        const std::size_t skip = (64 - reinterpret_cast<std::uintptr_t>(room_.data()) % 64) % 64 / sizeof(std::uint64_t);
-        const auto compare = [&] {
-            if constexpr (std::is_same_v<Token, Id>) {
-                return machine_.compare_ids;
-            } else {
-                return machine_.compare;
-            }
-        }();
-        compare(pairs_.data() + first, count, room_.data() + skip, columns.lcs + first, columns.matches + first,
-                used_.data() + first);
-    }
+    }();
+    compare(pairs_.data(), pairs_.size(), room(), columns.lcs, columns.matches, used_.data());
+}
+
+// Rows for the longest reference in pairs_.
+template <typename Token>
+std::uint64_t* RecordComparer<Token>::room() {
+    std::size_t longest = 0;
+    for (const PairOf<Token>& pair : pairs_) longest = std::max<std::size_t>(longest, pair.reference_length);
+    if (room_.size() < kRow * (longest + 1)) room_.resize(kRow * (longest + 1));
+    // Aligned by hand: the vector's own memory need not be.
+    return room_.data() + (64 - reinterpret_cast<std::uintptr_t>(room_.data()) % 64) % 64 / sizeof(std::uint64_t);
 }
 
 template <typename Token>
@@ -106,7 +105,7 @@ void RecordComparer<Token>::subsequences(const TokensOf<Token>* texts, const std
         std::size_t others = 0;
         const TokensOf<Token>* at = texts;
         for (std::size_t record = 0; record < records; at += sizes[record++]) others += !pair_up(at, sizes[record]);
-        machine_.subsequences(pairs_.data(), pairs_.size(), lengths);
+        machine_.subsequences(pairs_.data(), pairs_.size(), room(), lengths);
         for (std::size_t record = 0; others > 0 && record < records; texts += sizes[record++]) {
             const std::size_t size = sizes[record];
             bool lanes = texts->length <= kShort;

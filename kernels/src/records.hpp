@@ -53,6 +53,7 @@ public:
 
 private:
     void compare_short(Columns columns);
+    std::uint64_t* room();
     void compare_long(const TokensOf<Token>* texts, std::size_t references, Columns columns);
     bool pair_up(const TokensOf<Token>* texts, std::size_t size);
 

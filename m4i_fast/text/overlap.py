@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from m4i_fast.kernels.backend import PreparedReferences, overlap_statistics
-from m4i_fast.text.recipes import COLUMNS, recipe_named, scores
+from m4i_fast.kernels.backend import PreparedReferences, overlap_statistics, set_statistics
+from m4i_fast.kernels.ids import TokenIds, id_statistics
+from m4i_fast.kernels.statistics import OverlapStatistics
+from m4i_fast.text.recipes import COLUMNS, IDS, recipe_named, scores
 
-__all__ = ["OverlapTable", "References", "overlap"]
+__all__ = ["OverlapTable", "References", "overlap", "overlap_ids", "overlaps"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,7 @@ class OverlapTable:
 
     Attributes:
         names: rouge_1, rouge_2, rouge_l, bleu_1, bleu_2, bleu_3, bleu_4.
-        values: float64 [N, 7] in 0 .. 1; NaN in the rows that have no reference.
+        values: float64 [N, 7] in 0 .. 1 (BLEU of ``sacrebleu``: 0 .. 100); NaN in the rows that have no reference.
         recipe: the signature, such as ``recipe:coco|tok:words|refs:max|beta:1.2|v:0.1.0``.
     """
 
@@ -42,12 +44,11 @@ def overlap(
     Args:
         hypotheses: N generated captions; an empty one scores 0 (``coco`` gives ROUGE-L 1 for nothing against nothing).
         references: N lists of reference captions; a list may be empty.
-        recipe: ``coco`` or ``rouge-score``; a tokeniser and ``mean`` may follow, as in ``coco/coco-space/mean``.
-            See ``m4i_fast.text.recipes`` for the definitions.
-        tokeniser: another one than the recipe's own: ``words``, ``coco-space`` (text that was tokenised before),
-            ``whitespace``, ``rouge-score``.
-        reduce: ``max`` (default; the recipe's own way to join references) or ``mean``, the mean over the references of
-            the score against each alone.
+        recipe: ``coco``, ``rouge-score``, ``sacrebleu``, ``nltk`` or ``m4i``; a tokeniser, a variant and ``mean`` may
+            follow, as in ``coco/coco-space/mean``. See ``m4i_fast.text.recipes`` for the definitions.
+        tokeniser: another one than the recipe's own, such as ``coco-space`` (text that was tokenised before).
+        reduce: ``max`` (the recipe's own way to join references) or ``mean``, the mean over the references of the
+            score against each alone (the default of ``m4i``).
 
     Raises:
         DataError: the lengths differ, or something is not a string (says which).
@@ -59,11 +60,62 @@ def overlap(
     """
     chosen = recipe_named(recipe, tokeniser=tokeniser, reduce=reduce)
     counts = overlap_statistics(hypotheses, references, tokeniser=chosen.tokeniser)
-    return OverlapTable(COLUMNS, scores(counts, chosen), chosen.signature)
+    sets = set_statistics(hypotheses, references) if chosen.counts_sets else None
+    return OverlapTable(COLUMNS, scores(counts, chosen, sets), chosen.signature)
+
+
+def overlaps(
+    hypotheses: Sequence[str], references: Sequence[Sequence[str]], recipes: Sequence[str]
+) -> tuple[OverlapTable, ...]:
+    """Score by several recipes; those of one tokeniser share their counting.
+
+    Arguments and errors as for ``overlap``; a table a recipe.
+
+    >>> coco, google = overlaps(["a dog runs"], [["a dog runs fast"]], ["coco", "rouge-score/words"])
+    >>> coco.values[0, 2].round(3).item(), google.values[0, 2].round(3).item()
+    (0.836, 0.857)
+    """
+    chosen = [recipe_named(recipe) for recipe in recipes]
+    counted: dict[str, OverlapStatistics] = {}
+    for each in chosen:
+        if each.tokeniser not in counted:
+            counted[each.tokeniser] = overlap_statistics(hypotheses, references, tokeniser=each.tokeniser)
+    sets = set_statistics(hypotheses, references) if any(each.counts_sets for each in chosen) else None
+    return tuple(OverlapTable(COLUMNS, scores(counted[each.tokeniser], each, sets), each.signature) for each in chosen)
+
+
+def overlap_ids(
+    hypotheses: TokenIds,
+    references: TokenIds,
+    rows: npt.ArrayLike | None = None,
+    *,
+    recipe: str = "coco",
+    reduce: str | None = None,
+) -> OverlapTable:
+    """Score texts that are numbers already: a captioner's tokens, say.
+
+    Args:
+        hypotheses: N texts.
+        references: of all records, one record after the other.
+        rows: int64 [N + 1]; the references of record i are rows[i] to rows[i + 1]. Without it every record has as many.
+        recipe: as for ``overlap``, without a tokeniser; the signature then says ``tok:ids``. Not ``m4i``, which looks
+            into the text.
+        reduce: as for ``overlap``.
+
+    Raises:
+        DataError: the rows do not fit (says how).
+        ConfigError: no such recipe or reduction, or ``M4I_FAST_KERNELS`` is wrong.
+
+    >>> said, wanted = TokenIds.from_lists([[5, 8, 2]]), TokenIds.from_lists([[5, 8, 2, 9], [1, 8]])
+    >>> overlap_ids(said, wanted).values[0, 2].round(3).item()
+    0.836
+    """
+    chosen = recipe_named(recipe, tokeniser=IDS, reduce=reduce)
+    return OverlapTable(COLUMNS, scores(id_statistics(hypotheses, references, rows), chosen), chosen.signature)
 
 
 class References:
-    """Reference captions that many sets of hypotheses are scored against: tokenised once.
+    """Reference captions that many sets of hypotheses are scored against: tokenised once (but not the sets of ``m4i``).
 
     Args:
         references: N lists of reference captions; a list may be empty.
@@ -102,4 +154,6 @@ class References:
             DataError: the lengths differ, or something is not a string (says which).
         """
         counts = self._prepared.statistics(hypotheses)
-        return OverlapTable(COLUMNS, scores(counts, self.recipe), self.recipe.signature)
+        # Sets are counted anew each time: nothing of them is prepared.
+        sets = set_statistics(hypotheses, self._prepared.rows) if self.recipe.counts_sets else None
+        return OverlapTable(COLUMNS, scores(counts, self.recipe, sets), self.recipe.signature)

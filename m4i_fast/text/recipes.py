@@ -19,6 +19,10 @@
     BLEU-1..4 as ``sentence_bleu`` of nltk 3.9 with the weights 1/n, ... 1/n, on white-space tokens: an order without a
     match counts as the smallest positive float (``method0``, the default) or as 0.1 matches (``method1``); nothing
     shared is 0. ROUGE as for ``sacrebleu``.
+``m4i``
+    ROUGE as the published attack takes it from the package rouge 1.0.1: words parted at white space and full stops,
+    n-grams as sets, ROUGE-L over the union of the sentences' subsequences, F1 = 2 ((PR) / (P + R + 1e-8)), and the
+    mean over the references. Where that package stops (nothing but full stops), a pair scores 0. BLEU as ``nltk``.
 
 With ``mean`` each column is the mean, over the references, of the score against that reference alone; the published
 attack fits its SVM on that of ROUGE-1, ROUGE-2 and ROUGE-L.
@@ -37,12 +41,14 @@ import numpy.typing as npt
 
 from m4i_fast.errors import ConfigError
 from m4i_fast.kernels.backend import core_scores
-from m4i_fast.kernels.statistics import ORDERS, OverlapStatistics
+from m4i_fast.kernels.statistics import ORDERS, OverlapStatistics, SetStatistics
 
-__all__ = ["COLUMNS", "RECIPES", "REDUCTIONS", "VERSION", "Recipe", "recipe_named", "scores"]
+__all__ = ["COLUMNS", "IDS", "RECIPES", "REDUCTIONS", "VERSION", "Recipe", "recipe_named", "scores"]
 
 COLUMNS: Final = ("rouge_1", "rouge_2", "rouge_l", "bleu_1", "bleu_2", "bleu_3", "bleu_4")
 REDUCTIONS: Final = ("max", "mean")
+IDS: Final = "ids"
+"""In place of a tokeniser: the caller's own token ids. Every recipe but ``m4i`` takes them."""
 VERSION: Final = "0.1.0"
 """The release in which a definition last changed: equal signatures mean equal formulas."""
 
@@ -68,6 +74,11 @@ class Recipe:
     variant: str
     signature: str
 
+    @property
+    def counts_sets(self) -> bool:
+        """Whether ``scores`` needs ``SetStatistics`` too."""
+        return RECIPES[self.name].sets
+
 
 @dataclass(frozen=True, slots=True)
 class _Definition:
@@ -76,6 +87,8 @@ class _Definition:
     remarks: tuple[str, ...]
     rouge_l: Callable[[OverlapStatistics, str], Reals]
     bleu: Callable[[Integers, Integers, Integers, str], list[Reals]]
+    reductions: tuple[str, ...] = REDUCTIONS  # the default first
+    sets: bool = False
 
 
 def recipe_named(recipe: str, *, tokeniser: str | None = None, reduce: str | None = None) -> Recipe:
@@ -85,7 +98,7 @@ def recipe_named(recipe: str, *, tokeniser: str | None = None, reduce: str | Non
         recipe: one of ``RECIPES``; a tokeniser, ``max`` or ``mean``, and a variant may follow, in any order, each once:
             ``coco/coco-space/mean``, ``sacrebleu/none``.
         tokeniser: another one than the recipe's own.
-        reduce: ``max`` (default; each recipe's own way to join references) or ``mean``.
+        reduce: ``max`` (each recipe's own way to join references; the default of all but ``m4i``) or ``mean``.
 
     Raises:
         ConfigError: something is unknown, unfit or said twice.
@@ -111,8 +124,8 @@ def recipe_named(recipe: str, *, tokeniser: str | None = None, reduce: str | Non
                 + (f", {' or '.join(variants)}." if variants else "."),
             )
     tokeniser = definition.tokenisers[0] if tokeniser is None else tokeniser
-    reduce = REDUCTIONS[0] if reduce is None else reduce
-    if tokeniser not in definition.tokenisers:
+    reduce = definition.reductions[0] if reduce is None else reduce
+    if tokeniser not in (*definition.tokenisers, *(() if definition.sets else (IDS,))):
         raise ConfigError(
             f"recipe '{name}' does not work with the tokeniser '{tokeniser}'",
             where="tokeniser",
@@ -128,11 +141,21 @@ def recipe_named(recipe: str, *, tokeniser: str | None = None, reduce: str | Non
     return Recipe(name, tokeniser, reduce, variant, "|".join(parts))
 
 
-def scores(counts: OverlapStatistics, recipe: Recipe) -> Reals:
+def scores(counts: OverlapStatistics, recipe: Recipe, sets: SetStatistics | None = None) -> Reals:
     """Scores of N hypotheses: float64 [N, 7] in the order of ``COLUMNS``; rows without a reference are NaN.
 
-    The C++ core does it where it is in use; what follows defines it, and does it elsewhere.
+    The C++ core does it where it is in use; what follows defines it, and does it elsewhere. ``sets``: of the same
+    texts, where ``recipe.counts_sets``.
     """
+    values = _scores(counts, recipe)
+    if recipe.counts_sets:
+        assert sets is not None
+        rows = np.diff(counts.offsets) > 0
+        values[rows, :3] = np.stack(_rouge_of_sets(counts, sets, recipe.reduce), axis=1)
+    return values
+
+
+def _scores(counts: OverlapStatistics, recipe: Recipe) -> Reals:
     definition = RECIPES[recipe.name]
     found = core_scores(
         counts, definition.numbers[recipe.variant], mean=recipe.reduce == "mean", exact_sum=_SUM_COMPENSATES
@@ -210,6 +233,16 @@ def _f_beta(precision: Reals, recall: Reals) -> Reals:
     weighted = (1 + BETA**2) * precision * recall
     total = recall + BETA**2 * precision
     return np.divide(weighted, total, out=np.zeros_like(total), where=(precision != 0) & (recall != 0))
+
+
+def _rouge_of_sets(counts: OverlapStatistics, sets: SetStatistics, reduce: str) -> list[Reals]:
+    guessed = np.repeat(sets.hypothesis_distinct, np.diff(counts.offsets), axis=0)
+    matched = np.concatenate([sets.shared, sets.united[:, None]], axis=1)
+    of = [0, 1, 0]  # ROUGE-L is over distinct words, too
+    precision = matched / np.maximum(guessed[:, of], 1)
+    recall = matched / np.maximum(sets.reference_distinct[:, of], 1)
+    f1 = 2.0 * ((precision * recall) / (precision + recall + 1e-8))
+    return [_reduced(np.ascontiguousarray(column), counts, reduce) for column in f1.T]
 
 
 def _bleu(counts: OverlapStatistics, recipe: Recipe, rows: npt.NDArray[np.bool_]) -> list[Reals]:
@@ -311,6 +344,9 @@ RECIPES: Final = {
     ),
     "nltk": _Definition(
         {"method0": 4, "method1": 5}, ("whitespace", "words", "13a"), (), _rouge_l_of_f1, _bleu_of_nltk
+    ),
+    "m4i": _Definition(
+        {"": 4}, ("whitespace",), ("sets",), _rouge_l_of_f1, _bleu_of_nltk, reductions=("mean", "max"), sets=True
     ),
 }
 """By name: variants, tokenisers that fit (the default first), what the signature must say, and ROUGE-L and BLEU."""
