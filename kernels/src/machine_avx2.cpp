@@ -141,14 +141,15 @@ struct Hits<Key, Words> {
         }
     }
 
-    uint64_t operator()(Key key) const {
+    template <typename Word>
+    void put(Key key, Word* word) const {
         const __m256i token = _mm256_set1_epi64x(static_cast<int64_t>(key));
-        uint64_t hits = 0;
+        Word hits = 0;
         for (int w = 0; w < Words; ++w) {
             const __m256i equal = _mm256_cmpeq_epi64(hypothesis[w], token);
-            hits |= uint64_t{static_cast<uint32_t>(_mm256_movemask_pd(_mm256_castsi256_pd(equal)))} << (4 * w);
+            hits |= static_cast<Word>(Word(_mm256_movemask_pd(_mm256_castsi256_pd(equal))) << (4 * w));
         }
-        return hits;
+        *word = hits;
     }
 
     __m256i hypothesis[Words];
@@ -166,14 +167,15 @@ struct Hits<Id, Words> {
         }
     }
 
-    uint64_t operator()(Id id) const {
+    template <typename Word>
+    void put(Id id, Word* word) const {
         const __m256i token = _mm256_set1_epi32(id);
-        uint64_t hits = 0;
+        Word hits = 0;
         for (int w = 0; w < Words; ++w) {
             const __m256i equal = _mm256_cmpeq_epi32(hypothesis[w], token);
-            hits |= uint64_t{static_cast<uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(equal)))} << (8 * w);
+            hits |= static_cast<Word>(Word(_mm256_movemask_ps(_mm256_castsi256_ps(equal))) << (8 * w));
         }
-        return hits;
+        *word = hits;
     }
 
     __m256i hypothesis[Words];
@@ -181,13 +183,13 @@ struct Hits<Id, Words> {
 
 template <typename Token, int Width, bool Ngrams>
 struct Group {
-    using Word = std::conditional_t<Width == 2, uint64_t, uint32_t>;
+    using Word = WordOf<Width>;
     static constexpr size_t many = 32 / sizeof(Word);
     static constexpr int kWords = static_cast<int>((kNarrow << Width) * sizeof(Token) / 32);
 
     static void of(const PairOf<Token>* pairs, const uint16_t* order, size_t count, uint64_t* room,
                    const Results& results) {
-        compare_group<Hits<Token, kWords>, Word, many, Ngrams>(pairs, order, count, room, results, PlainBits());
+        compare_group<Hits<Token, kWords>, Word, many, Ngrams, PlainWriter>(pairs, order, count, room, results);
     }
 };
 

@@ -1,4 +1,4 @@
-// AVX-512 with VBMI2 and VPOPCNTDQ: Ice Lake, Zen 4 and later.
+// AVX-512 with VBMI2, BITALG and VPOPCNTDQ: Ice Lake, Zen 4 and later.
 #include <immintrin.h>
 
 #include <algorithm>
@@ -112,11 +112,11 @@ struct Hits<Key, Words> {
         }
     }
 
-    uint64_t operator()(Key key) const {
+    void put(Key key, void* word) const {
         const __m512i token = _mm512_set1_epi64(static_cast<int64_t>(key));
-        uint64_t hits = 0;
-        for (int w = 0; w < Words; ++w) hits |= uint64_t{_mm512_cmpeq_epi64_mask(hypothesis[w], token)} << (8 * w);
-        return hits;
+        for (int w = 0; w < Words; ++w) {
+            _store_mask8(static_cast<__mmask8*>(word) + w, _mm512_cmpeq_epi64_mask(hypothesis[w], token));
+        }
     }
 
     __m512i hypothesis[Words];
@@ -133,33 +133,75 @@ struct Hits<Id, Words> {
         }
     }
 
-    uint64_t operator()(Id id) const {
+    void put(Id id, void* word) const {
         const __m512i token = _mm512_set1_epi32(id);
-        uint64_t hits = 0;
-        for (int w = 0; w < Words; ++w) hits |= uint64_t{_mm512_cmpeq_epi32_mask(hypothesis[w], token)} << (16 * w);
-        return hits;
+        for (int w = 0; w < Words; ++w) {
+            _store_mask16(static_cast<__mmask16*>(word) + w, _mm512_cmpeq_epi32_mask(hypothesis[w], token));
+        }
     }
 
     __m512i hypothesis[Words];
 };
 
-struct VectorBits {
-    template <typename Lanes, typename Word>
-    void operator()(Lanes lanes, Word* numbers) const {
-        const auto vector = (__m512i)lanes;
-        _mm512_store_si512(numbers, sizeof(Word) == 4 ? _mm512_popcnt_epi32(vector) : _mm512_popcnt_epi64(vector));
+struct Writer {
+    template <typename Lanes>
+    static void lengths(Lanes common, const uint16_t* order, size_t count, int32_t* subsequence) {
+        using Word = std::remove_reference_t<decltype(common[0])>;
+        alignas(64) Word numbers[sizeof(Lanes) / sizeof(Word)];
+        _mm512_store_si512(numbers, bits<sizeof(Word)>((__m512i)common));
+        for (size_t lane = 0; lane < count; ++lane) subsequence[order[lane]] = static_cast<int32_t>(numbers[lane]);
+    }
+
+    template <typename Lanes>
+    static void ngrams(const Lanes* sets, const uint16_t* order, size_t count, const Results& results) {
+        if constexpr (sizeof(sets[0][0]) == 2) {
+            narrow(sets, order, count, results);
+        } else {
+            PlainWriter::ngrams(sets, order, count, results);
+        }
+    }
+
+private:
+    template <size_t Bytes>
+    static __m512i bits(__m512i words) {
+        return Bytes == 2 ? _mm512_popcnt_epi16(words) : Bytes == 4 ? _mm512_popcnt_epi32(words) : _mm512_popcnt_epi64(words);
+    }
+
+    // The four words of a lane side by side, so that each is written by one store.
+    template <typename Lanes>
+    static void narrow(const Lanes* sets, const uint16_t* order, size_t count, const Results& results) {
+        alignas(64) uint64_t used[32], numbers[32];
+        const auto set = [&](int n) { return (__m512i)sets[n]; };
+        interleave(set(0), set(1), set(2), set(3), used);
+        interleave(bits<2>(set(0)), bits<2>(set(1)), bits<2>(set(2)), bits<2>(set(3)), numbers);
+        for (size_t lane = 0; lane < count; ++lane) {
+            const size_t at = (lane >> 3) * 2 + ((lane & 4) << 1) + ((lane & 3) >> 1) * 16 + (lane & 1);
+            const __m128i taken = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(used + at));
+            const __m128i matched = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(numbers + at));
+            _mm256_storeu_si256(reinterpret_cast<__m256i*>(results.used + order[lane]), _mm256_cvtepu16_epi64(taken));
+            _mm_storeu_si128(reinterpret_cast<__m128i*>(results.matches + order[lane]), _mm_cvtepu16_epi32(matched));
+        }
+    }
+
+    static void interleave(__m512i a, __m512i b, __m512i c, __m512i d, uint64_t* out) {
+        const __m512i low1 = _mm512_unpacklo_epi16(a, b), high1 = _mm512_unpackhi_epi16(a, b);
+        const __m512i low2 = _mm512_unpacklo_epi16(c, d), high2 = _mm512_unpackhi_epi16(c, d);
+        _mm512_store_si512(out, _mm512_unpacklo_epi32(low1, low2));
+        _mm512_store_si512(out + 8, _mm512_unpacklo_epi32(high1, high2));
+        _mm512_store_si512(out + 16, _mm512_unpackhi_epi32(low1, low2));
+        _mm512_store_si512(out + 24, _mm512_unpackhi_epi32(high1, high2));
     }
 };
 
 template <typename Token, int Width, bool Ngrams>
 struct Group {
-    using Word = std::conditional_t<Width == 2, uint64_t, uint32_t>;
+    using Word = WordOf<Width>;
     static constexpr size_t many = 64 / sizeof(Word);
     static constexpr int kWords = static_cast<int>((kNarrow << Width) * sizeof(Token) / 64);
 
     static void of(const PairOf<Token>* pairs, const uint16_t* order, size_t count, uint64_t* room,
                    const Results& results) {
-        compare_group<Hits<Token, kWords>, Word, many, Ngrams>(pairs, order, count, room, results, VectorBits());
+        compare_group<Hits<Token, kWords>, Word, many, Ngrams, Writer>(pairs, order, count, room, results);
     }
 };
 

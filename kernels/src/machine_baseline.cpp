@@ -82,10 +82,11 @@ template <typename Token>
 struct Hits {
     explicit Hits(const PairOf<Token>& pair) : pair(pair) {}
 
-    uint64_t operator()(Token token) const {
+    template <typename Word>
+    void put(Token token, Word* word) const {
         uint64_t hits = 0;
         for (uint32_t i = 0; i < pair.hypothesis_length; ++i) hits |= uint64_t{pair.hypothesis[i] == token} << i;
-        return hits;
+        *word = static_cast<Word>(hits);
     }
 
     const PairOf<Token>& pair;
@@ -93,12 +94,12 @@ struct Hits {
 
 template <typename Token, int Width, bool Ngrams>
 struct Group {
-    using Word = std::conditional_t<Width == 2, uint64_t, uint32_t>;
+    using Word = WordOf<Width>;
     static constexpr size_t many = 16 / sizeof(Word);
 
     static void of(const PairOf<Token>* pairs, const uint16_t* order, size_t count, uint64_t* room,
                    const Results& results) {
-        compare_group<Hits<Token>, Word, many, Ngrams>(pairs, order, count, room, results, PlainBits());
+        compare_group<Hits<Token>, Word, many, Ngrams, PlainWriter>(pairs, order, count, room, results);
     }
 };
 

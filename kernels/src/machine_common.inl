@@ -38,12 +38,15 @@ constexpr unsigned char kSign = 0x1F, kDigit = 0x20, kPoint = 0x40, kDash = 0x80
 
 // Pairs are compared side by side, one a lane of a vector. Lanes work until the longest reference of their group ends, so
 // pairs are first brought into order: by the width that the hypothesis needs, then by the length of the reference.
-constexpr size_t kOrdered = 512;       // pairs brought into order at once
-constexpr uint32_t kLengths = 64;      // longer references are not told apart
-constexpr uint32_t kNarrow = 16, kMiddle = 32;
-constexpr uint32_t kWidths = 3;        // up to kNarrow tokens, up to kMiddle, more
+constexpr size_t kOrdered = 512;   // pairs brought into order at once
+constexpr uint32_t kLengths = 64;  // longer references are not told apart
+constexpr uint32_t kNarrow = 16;   // tokens of the narrowest lane; each width has twice as many as the one before
+constexpr uint32_t kWidths = 3;
 
-inline uint32_t width_of(uint32_t length) { return uint32_t{length > kNarrow} + uint32_t{length > kMiddle}; }
+template <int Width>
+using WordOf = std::conditional_t<Width == 0, uint16_t, std::conditional_t<Width == 1, uint32_t, uint64_t>>;
+
+inline uint32_t width_of(uint32_t length) { return uint32_t{length > kNarrow} + uint32_t{length > 2 * kNarrow}; }
 
 // Fills `order` with 0 .. count - 1; `ends[w]`: where the pairs of width w end.
 template <typename Token>
@@ -55,6 +58,8 @@ void put_in_order(const PairOf<Token>* pairs, size_t count, uint16_t* order, siz
                                 std::min(pairs[i].reference_length, kLengths - 1);
         buckets[i] = static_cast<uint8_t>(bucket);
         ++starts[bucket + 1];
+        const char* const tokens = reinterpret_cast<const char*>(pairs[i].reference);
+        for (size_t at = 0; at < pairs[i].reference_length * sizeof(Token); at += 64) __builtin_prefetch(tokens + at);
     }
     for (uint32_t bucket = 1; bucket <= kWidths * kLengths; ++bucket) {
         starts[bucket] = static_cast<uint16_t>(starts[bucket] + starts[bucket - 1]);
@@ -69,11 +74,31 @@ struct Results {
     Used* used;
 };
 
-// Compares up to `Many` pairs. `Hits`: made of a pair, says at which tokens of the hypothesis a token stands, in the bits
-// of a `Word`. `Bits`: counts the bits of each word of a vector. `Ngrams`: whether n-grams are counted too.
-template <typename Hits, typename Word, size_t Many, bool Ngrams, typename Token, typename Bits>
+// What lanes found, written where it belongs, word by word. `sets`: the n-grams taken, by order.
+struct PlainWriter {
+    template <typename Lanes>
+    static void lengths(Lanes common, const uint16_t* order, size_t count, int32_t* subsequence) {
+        for (size_t lane = 0; lane < count; ++lane) subsequence[order[lane]] = std::popcount(common[lane]);
+    }
+
+    template <typename Lanes>
+    static void ngrams(const Lanes* sets, const uint16_t* order, size_t count, const Results& results) {
+        for (size_t lane = 0; lane < count; ++lane) {
+            Used& used = results.used[order[lane]];
+            Counts& matches = results.matches[order[lane]];
+            for (int n = 0; n < kOrders; ++n) {
+                used.of[n] = sets[n][lane];
+                matches.of[n] = std::popcount(sets[n][lane]);
+            }
+        }
+    }
+};
+
+// Compares up to `Many` pairs. `Hits`: made of a pair; `hits.put(token, word)` writes at which tokens of the hypothesis a
+// token stands, as the bits of a `Word`. `Ngrams`: whether n-grams are counted too.
+template <typename Hits, typename Word, size_t Many, bool Ngrams, typename Writer, typename Token>
 inline void compare_group(const PairOf<Token>* pairs, const uint16_t* order, size_t count, uint64_t* memory,
-                          const Results& results, Bits bits) {
+                          const Results& results) {
     typedef Word Lanes __attribute__((vector_size(sizeof(Word) * Many)));
     auto* const room = reinterpret_cast<Word*>(memory);
     uint32_t longest = 0, shortest = ~uint32_t{0};
@@ -88,7 +113,8 @@ inline void compare_group(const PairOf<Token>* pairs, const uint16_t* order, siz
         const PairOf<Token>& pair = pairs[order[lane]];
         const Hits hits(pair);
         Word* row = room + lane;
-        for (uint32_t j = 0; j < pair.reference_length; ++j, row += Many) *row = static_cast<Word>(hits(pair.reference[j]));
+        const Token* const end = pair.reference + pair.reference_length;
+        for (const Token* token = pair.reference; token != end; ++token, row += Many) hits.put(*token, row);
     }
 
     Lanes open = ~Lanes{}, used1{}, used2{}, used3{}, used4{}, end1{}, end2{}, end3{};
@@ -99,9 +125,9 @@ inline void compare_group(const PairOf<Token>* pairs, const uint16_t* order, siz
         open = (open + taken) | (open & ~hit);
         if constexpr (Ngrams) {
             // endN: where an n-gram of the hypothesis ends that equals the reference's n-gram ending here.
-            const Lanes end4 = (end3 << 1) & hit;
-            end3 = (end2 << 1) & hit;
-            end2 = (end1 << 1) & hit;
+            const Lanes end4 = (end3 + end3) & hit;
+            end3 = (end2 + end2) & hit;
+            end2 = (end1 + end1) & hit;
             end1 = hit;
             const Lanes free1 = end1 & ~used1, free2 = end2 & ~used2, free3 = end3 & ~used3, free4 = end4 & ~used4;
             used1 |= free1 & -free1;
@@ -110,25 +136,10 @@ inline void compare_group(const PairOf<Token>* pairs, const uint16_t* order, siz
             used4 |= free4 & -free4;
         }
     }
-    alignas(64) Word number[Many];
-    bits(~open, number);
-    for (size_t lane = 0; lane < count; ++lane) results.subsequence[order[lane]] = static_cast<int32_t>(number[lane]);
+    Writer::lengths(~open, order, count, results.subsequence);
     if constexpr (Ngrams) {
         const Lanes sets[kOrders] = {used1, used2, used3, used4};
-        alignas(64) Word members[kOrders][Many];
-        alignas(64) Word numbers[kOrders][Many];
-        for (int n = 0; n < kOrders; ++n) {
-            std::memcpy(members[n], &sets[n], sizeof sets[n]);
-            bits(sets[n], numbers[n]);
-        }
-        for (size_t lane = 0; lane < count; ++lane) {
-            Used& used = results.used[order[lane]];
-            Counts& matches = results.matches[order[lane]];
-            for (int n = 0; n < kOrders; ++n) {
-                used.of[n] = members[n][lane];
-                matches.of[n] = static_cast<int32_t>(numbers[n][lane]);
-            }
-        }
+        Writer::ngrams(sets, order, count, results);
     }
 }
 
@@ -156,16 +167,6 @@ inline void compare_in_groups(const PairOf<Token>* pairs, size_t count, uint64_t
         take.template operator()<2>();
     }
 }
-
-// Bits of words one by one.
-struct PlainBits {
-    template <typename Lanes, typename Word>
-    void operator()(Lanes lanes, Word* numbers) const {
-        for (size_t lane = 0; lane < sizeof(Lanes) / sizeof(Word); ++lane) {
-            numbers[lane] = static_cast<Word>(std::popcount(static_cast<Word>(lanes[lane])));
-        }
-    }
-};
 
 [[maybe_unused]] Counts unite_used(const Used* used, size_t count) {
     Used all{};
