@@ -42,6 +42,7 @@ struct PairOf {
 };
 using Pair = PairOf<Key>;
 using IdPair = PairOf<Id>;
+using SmallPair = PairOf<Small>;  // of memory that can be read kShort tokens beyond a text's end
 
 // By n-gram order, which n-grams of the hypothesis a reference matches: bit i stands for the n-gram that ends at token i.
 // Of an n-gram that stands there several times, the first occurrences are taken, as many as the reference has; so the
@@ -79,9 +80,15 @@ struct Machine {
     // The same for tokens that the caller has numbered.
     void (*compare_ids)(const IdPair* pairs, std::size_t count, std::uint64_t* room, std::int32_t* subsequence,
                         Counts* matches, Used* used);
+    void (*compare_small)(const SmallPair* pairs, std::size_t count, std::uint64_t* room, std::int32_t* subsequence,
+                          Counts* matches, Used* used);
 
     // The subsequences alone.
     void (*subsequences)(const IdPair* pairs, std::size_t count, std::uint64_t* room, std::int32_t* lengths);
+    void (*subsequences_small)(const SmallPair* pairs, std::size_t count, std::uint64_t* room, std::int32_t* lengths);
+
+    // Copies numbers as Small; whether all of them are.
+    bool (*narrow)(const Id* ids, std::size_t count, Small* out);
 
     // Bits in the union of `count` sets.
     Counts (*unite)(const Used* used, std::size_t count);

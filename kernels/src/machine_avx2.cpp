@@ -181,6 +181,34 @@ struct Hits<Id, Words> {
     __m256i hypothesis[Words];
 };
 
+template <int Words>
+struct Hits<Small, Words> {
+    explicit Hits(const SmallPair& pair) {
+        const __m256i numbers = _mm256_set_epi16(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+        for (int w = 0; w < Words; ++w) {
+            const __m256i left = _mm256_set1_epi16(static_cast<short>(static_cast<int>(pair.hypothesis_length) - 16 * w));
+            const __m256i loaded = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(pair.hypothesis + 16 * w));
+            const __m256i none = _mm256_set1_epi16(static_cast<short>(kFill));
+            hypothesis[w] = _mm256_blendv_epi8(none, loaded, _mm256_cmpgt_epi16(left, numbers));
+        }
+    }
+
+    template <typename Word>
+    void put(Small id, Word* word) const {
+        const __m256i token = _mm256_set1_epi16(static_cast<short>(id));
+        Word hits = 0;
+        for (int w = 0; w < Words; w += 2) {
+            const __m256i low = _mm256_cmpeq_epi16(hypothesis[w], token), high = _mm256_cmpeq_epi16(hypothesis[w + 1], token);
+            // Packing works in halves, so the middle quarters are exchanged.
+            const __m256i both = _mm256_permute4x64_epi64(_mm256_packs_epi16(low, high), 0xD8);
+            hits |= static_cast<Word>(Word(static_cast<uint32_t>(_mm256_movemask_epi8(both))) << (16 * w));
+        }
+        *word = hits;
+    }
+
+    __m256i hypothesis[Words];
+};
+
 template <typename Token, int Width, bool Ngrams>
 struct Group {
     using Word = WordOf<Width>;
@@ -203,9 +231,23 @@ void subsequences(const IdPair* pairs, size_t count, uint64_t* room, int32_t* le
     compare_all<false>(pairs, count, room, lengths, nullptr, nullptr);
 }
 
+template <bool Ngrams>
+using Narrow = SmallGroup<32, PlainCells, Ngrams, PlainWriter>;
+
+template <bool Ngrams>
+void compare_small(const SmallPair* pairs, size_t count, uint64_t* room, int32_t* subsequence, Counts* matches,
+                   Used* used) {
+    compare_small_in_groups<Narrow, Group, Ngrams>(pairs, count, room, subsequence, matches, used);
+}
+
+void subsequences_small(const SmallPair* pairs, size_t count, uint64_t* room, int32_t* lengths) {
+    compare_small<false>(pairs, count, room, lengths, nullptr, nullptr);
+}
+
 }  // namespace
 
 extern const Machine kAvx2;
-const Machine kAvx2{"avx2", scan, mark, pack_tokens, compare_all<true, Key>, compare_all<true, Id>, subsequences, unite_used};
+const Machine kAvx2{"avx2", scan, mark, pack_tokens, compare_all<true, Key>,
+                        compare_all<true, Id>, compare_small<true>, subsequences, subsequences_small, narrow_ids, unite_used};
 
 }  // namespace m4i

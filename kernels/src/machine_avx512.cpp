@@ -143,6 +143,50 @@ struct Hits<Id, Words> {
     __m512i hypothesis[Words];
 };
 
+template <int Words>
+struct Hits<Small, Words> {
+    explicit Hits(const SmallPair& pair) {
+        for (int w = 0; w < Words; ++w) {
+            const int left = std::max(0, static_cast<int>(pair.hypothesis_length) - 32 * w);
+            const __mmask32 here = _bzhi_u32(~0u, static_cast<unsigned>(left));
+            hypothesis[w] = _mm512_mask_loadu_epi16(_mm512_set1_epi16(static_cast<short>(kFill)), here, pair.hypothesis + 32 * w);
+        }
+    }
+
+    void put(Small id, void* word) const {
+        const __m512i token = _mm512_set1_epi16(static_cast<short>(id));
+        for (int w = 0; w < Words; ++w) {
+            _store_mask32(static_cast<__mmask32*>(word) + w, _mm512_cmpeq_epi16_mask(hypothesis[w], token));
+        }
+    }
+
+    __m512i hypothesis[Words];
+};
+
+// In halves: comparing whole vectors gives masks, and 0.45 ns a place where this takes 0.34 (Zen 4).
+struct HalvedCells {
+    template <typename Lanes>
+    static void four(const Lanes* hypothesis, uint32_t most, const Lanes* reference, Lanes* hit) {
+        const auto halves = [](const void* lanes) { return static_cast<const __m256i*>(lanes); };
+        __m256i low[4] = {}, high[4] = {};
+        for (uint32_t i = 0; i < most; ++i) {
+            const __m256i bit = _mm256_load_si256(halves(kBits.of[i]));
+            for (int k = 0; k < 4; ++k) {
+                low[k] = add(low[k], halves(hypothesis + i)[0], halves(reference + k)[0], bit);
+                high[k] = add(high[k], halves(hypothesis + i)[1], halves(reference + k)[1], bit);
+            }
+        }
+        for (int k = 0; k < 4; ++k) {
+            hit[k] = (Lanes)_mm512_inserti64x4(_mm512_castsi256_si512(low[k]), high[k], 1);
+        }
+    }
+
+private:
+    static __m256i add(__m256i hit, __m256i a, __m256i b, __m256i bit) {
+        return _mm256_ternarylogic_epi64(hit, _mm256_cmpeq_epi16(a, b), bit, 0xF8);  // hit | (equal & bit)
+    }
+};
+
 struct Writer {
     template <typename Lanes>
     static void lengths(Lanes common, const uint16_t* order, size_t count, int32_t* subsequence) {
@@ -215,6 +259,19 @@ void subsequences(const IdPair* pairs, size_t count, uint64_t* room, int32_t* le
     compare_all<false>(pairs, count, room, lengths, nullptr, nullptr);
 }
 
+template <bool Ngrams>
+using Narrow = SmallGroup<64, HalvedCells, Ngrams, Writer>;
+
+template <bool Ngrams>
+void compare_small(const SmallPair* pairs, size_t count, uint64_t* room, int32_t* subsequence, Counts* matches,
+                   Used* used) {
+    compare_small_in_groups<Narrow, Group, Ngrams>(pairs, count, room, subsequence, matches, used);
+}
+
+void subsequences_small(const SmallPair* pairs, size_t count, uint64_t* room, int32_t* lengths) {
+    compare_small<false>(pairs, count, room, lengths, nullptr, nullptr);
+}
+
 Counts unite(const Used* used, size_t count) {
     __m256i all = _mm256_setzero_si256();
     for (size_t i = 0; i < count; ++i) {
@@ -228,6 +285,7 @@ Counts unite(const Used* used, size_t count) {
 }  // namespace
 
 extern const Machine kAvx512;
-const Machine kAvx512{"avx512", scan, mark, pack, compare_all<true, Key>, compare_all<true, Id>, subsequences, unite};
+const Machine kAvx512{"avx512", scan, mark, pack, compare_all<true, Key>,
+                        compare_all<true, Id>, compare_small<true>, subsequences, subsequences_small, narrow_ids, unite};
 
 }  // namespace m4i

@@ -42,6 +42,7 @@ constexpr size_t kOrdered = 512;   // pairs brought into order at once
 constexpr uint32_t kLengths = 64;  // longer references are not told apart
 constexpr uint32_t kNarrow = 16;   // tokens of the narrowest lane; each width has twice as many as the one before
 constexpr uint32_t kWidths = 3;
+constexpr uint32_t kPart = 8;      // tokens that are laid into lanes at once
 
 template <int Width>
 using WordOf = std::conditional_t<Width == 0, uint16_t, std::conditional_t<Width == 1, uint32_t, uint64_t>>;
@@ -94,6 +95,42 @@ struct PlainWriter {
     }
 };
 
+// What is known of the pairs in the lanes after some tokens of their references. `Ngrams`: whether n-grams are counted.
+template <typename Word, size_t Many, bool Ngrams>
+struct Course {
+    typedef Word Lanes __attribute__((vector_size(sizeof(Word) * Many)));
+
+    Lanes open = ~Lanes{};                               // clear bits: the subsequence
+    Lanes used1{}, used2{}, used3{}, used4{};            // n-grams taken
+    Lanes end1{}, end2{}, end3{};  // where an n-gram of the hypothesis ends that equals the reference's one ending here
+
+    // `hit`: the hypothesis tokens that equal the next reference token.
+    void step(Lanes hit) {
+        const Lanes taken = open & hit;
+        open = (open + taken) | (open & ~hit);
+        if constexpr (Ngrams) {
+            const Lanes end4 = (end3 + end3) & hit;
+            end3 = (end2 + end2) & hit;
+            end2 = (end1 + end1) & hit;
+            end1 = hit;
+            const Lanes free1 = end1 & ~used1, free2 = end2 & ~used2, free3 = end3 & ~used3, free4 = end4 & ~used4;
+            used1 |= free1 & -free1;
+            used2 |= free2 & -free2;
+            used3 |= free3 & -free3;
+            used4 |= free4 & -free4;
+        }
+    }
+
+    template <typename Writer>
+    void write(const uint16_t* order, size_t count, const Results& results) {
+        Writer::lengths(~open, order, count, results.subsequence);
+        if constexpr (Ngrams) {
+            const Lanes sets[kOrders] = {used1, used2, used3, used4};
+            Writer::ngrams(sets, order, count, results);
+        }
+    }
+};
+
 // Compares up to `Many` pairs. `Hits`: made of a pair; `hits.put(token, word)` writes at which tokens of the hypothesis a
 // token stands, as the bits of a `Word`. `Ngrams`: whether n-grams are counted too.
 template <typename Hits, typename Word, size_t Many, bool Ngrams, typename Writer, typename Token>
@@ -117,31 +154,116 @@ inline void compare_group(const PairOf<Token>* pairs, const uint16_t* order, siz
         for (const Token* token = pair.reference; token != end; ++token, row += Many) hits.put(*token, row);
     }
 
-    Lanes open = ~Lanes{}, used1{}, used2{}, used3{}, used4{}, end1{}, end2{}, end3{};
+    Course<Word, Many, Ngrams> course;
     for (size_t j = 0; j < longest; ++j) {
         Lanes hit;
         std::memcpy(&hit, room + j * Many, sizeof hit);
-        const Lanes taken = open & hit;
-        open = (open + taken) | (open & ~hit);
-        if constexpr (Ngrams) {
-            // endN: where an n-gram of the hypothesis ends that equals the reference's n-gram ending here.
-            const Lanes end4 = (end3 + end3) & hit;
-            end3 = (end2 + end2) & hit;
-            end2 = (end1 + end1) & hit;
-            end1 = hit;
-            const Lanes free1 = end1 & ~used1, free2 = end2 & ~used2, free3 = end3 & ~used3, free4 = end4 & ~used4;
-            used1 |= free1 & -free1;
-            used2 |= free2 & -free2;
-            used3 |= free3 & -free3;
-            used4 |= free4 & -free4;
+        course.step(hit);
+    }
+    course.template write<Writer>(order, count, results);
+}
+
+struct Bits {
+    alignas(64) Small of[kNarrow][32];
+};
+constexpr Bits bits_of_places() {
+    Bits bits{};
+    for (uint32_t place = 0; place < kNarrow; ++place) {
+        for (Small& bit : bits.of[place]) bit = static_cast<Small>(1u << place);
+    }
+    return bits;
+}
+constexpr Bits kBits = bits_of_places();
+
+struct PlainCells {
+    template <typename Lanes>
+    static void four(const Lanes* hypothesis, uint32_t most, const Lanes* reference, Lanes* hit) {
+        for (uint32_t i = 0; i < most; ++i) {
+            Lanes bit;
+            std::memcpy(&bit, kBits.of[i], sizeof bit);
+            for (int k = 0; k < 4; ++k) hit[k] |= reinterpret_cast<Lanes>(hypothesis[i] == reference[k]) & bit;
         }
     }
-    Writer::lengths(~open, order, count, results.subsequence);
-    if constexpr (Ngrams) {
-        const Lanes sets[kOrders] = {used1, used2, used3, used4};
-        Writer::ngrams(sets, order, count, results);
+};
+
+// For numbers of 16 bits and hypotheses of up to kNarrow tokens: what stands at one place is compared for all lanes at
+// once, so no pair needs a look of its own. `Cells::four` adds, in each lane, the bits of the hypothesis tokens that equal
+// each of four reference tokens.
+template <size_t Bytes, typename Cells, bool Ngrams, typename Writer>
+struct SmallGroup {
+    static constexpr size_t many = Bytes / sizeof(Small);
+    typedef Small Lanes __attribute__((vector_size(Bytes)));
+    typedef Small Part __attribute__((vector_size(16)));
+
+    static void of(const PairOf<Small>* pairs, const uint16_t* order, size_t count, const Results& results) {
+        // Unlike numbers fill what is beyond a text's end: they equal nothing.
+        alignas(64) Lanes hypothesis[kNarrow];
+        alignas(64) Lanes reference[kPart];
+        uint32_t most = 0, longest = 0;
+        for (size_t lane = 0; lane < count; ++lane) {
+            most = std::max(most, pairs[order[lane]].hypothesis_length);
+            longest = std::max(longest, pairs[order[lane]].reference_length);
+        }
+        for (uint32_t at = 0; at < most; at += kPart) {
+            lay(hypothesis + at, count, Small{kFill}, [&](size_t lane) {
+                const PairOf<Small>& pair = pairs[order[lane]];
+                return Span{pair.hypothesis, pair.hypothesis_length, at};
+            });
+        }
+        Course<Small, many, Ngrams> course;
+        for (uint32_t at = 0; at < longest; at += kPart) {
+            lay(reference, count, Small{kFill + 1}, [&](size_t lane) {
+                const PairOf<Small>& pair = pairs[order[lane]];
+                return Span{pair.reference, pair.reference_length, at};
+            });
+            const uint32_t here = std::min<uint32_t>(kPart, longest - at);
+            for (uint32_t j = 0; j < here; j += 4) {
+                Lanes hit[4] = {};
+                Cells::four(hypothesis, most, reference + j, hit);
+                for (int k = 0; k < 4; ++k) course.step(hit[k]);
+            }
+        }
+        course.template write<Writer>(order, count, results);
     }
-}
+
+private:
+    struct Span {
+        const Small* tokens;
+        uint32_t length, at;
+    };
+
+    // Tokens `at` to `at` + kPart of each lane's text, turned so that out[i] holds the i-th of every lane.
+    template <typename Text>
+    static void lay(Lanes* out, size_t count, Small none, Text text) {
+        const Part numbers = {0, 1, 2, 3, 4, 5, 6, 7};
+        static constexpr Small nothing[kPart] = {};
+        for (size_t first = 0; first < many; first += 8) {
+            Part rows[8];
+            for (size_t i = 0; i < 8; ++i) {
+                const Span span = first + i < count ? text(first + i) : Span{nothing, 0, 0};
+                const uint32_t from = std::min(span.at, span.length);
+                Part tokens;
+                std::memcpy(&tokens, span.tokens + from, sizeof tokens);
+                rows[i] = numbers < static_cast<Small>(std::min(span.length - from, kPart)) ? tokens : Part{} + none;
+            }
+            turn(rows);
+            for (size_t i = 0; i < 8; ++i) std::memcpy(reinterpret_cast<Small*>(out + i) + first, &rows[i], sizeof rows[i]);
+        }
+    }
+
+    // Eight rows of eight to eight columns.
+    static void turn(Part* rows) {
+        const Part low16 = {0, 8, 1, 9, 2, 10, 3, 11}, high16 = {4, 12, 5, 13, 6, 14, 7, 15};
+        Part next[8];
+        for (int round = 0; round < 3; ++round) {
+            for (int i = 0; i < 4; ++i) {
+                next[2 * i] = __builtin_shuffle(rows[i], rows[i + 4], low16);
+                next[2 * i + 1] = __builtin_shuffle(rows[i], rows[i + 4], high16);
+            }
+            for (int i = 0; i < 8; ++i) rows[i] = next[i];
+        }
+    }
+};
 
 // `group<Width, Ngrams>::of(pairs, order, count, room, results)` compares `group<Width, Ngrams>::many` pairs at most.
 template <template <typename, int, bool> typename Group, bool Ngrams, typename Token>
@@ -166,6 +288,50 @@ inline void compare_in_groups(const PairOf<Token>* pairs, size_t count, uint64_t
         take.template operator()<1>();
         take.template operator()<2>();
     }
+}
+
+// Pairs as they come; where the hypothesis is too long for `Narrow`, through `Group`, neighbours of one width together.
+template <template <bool> typename Narrow, template <typename, int, bool> typename Group, bool Ngrams>
+inline void compare_small_in_groups(const PairOf<Small>* pairs, size_t count, uint64_t* room, int32_t* subsequence,
+                                    Counts* matches, Used* used) {
+    for (size_t first = 0; first < count; first += kOrdered) {
+        const size_t some = std::min(kOrdered, count - first);
+        const Results results{subsequence + first, matches + first, used + first};
+        const PairOf<Small>* const here = pairs + first;
+        uint16_t narrow[kOrdered], wide[kOrdered];
+        size_t narrows = 0, wides = 0;
+        for (size_t i = 0; i < some; ++i) {
+            const bool fits = here[i].hypothesis_length <= kNarrow;
+            narrow[narrows] = wide[wides] = static_cast<uint16_t>(i);
+            narrows += fits;
+            wides += !fits;
+        }
+        for (size_t i = 0; i < narrows; i += Narrow<Ngrams>::many) {
+            Narrow<Ngrams>::of(here, narrow + i, std::min<size_t>(Narrow<Ngrams>::many, narrows - i), results);
+        }
+        for (size_t i = 0; i < wides;) {
+            const bool middle = here[wide[i]].hypothesis_length <= 2 * kNarrow;
+            size_t end = i + 1;
+            const size_t most = middle ? Group<Small, 1, Ngrams>::many : Group<Small, 2, Ngrams>::many;
+            while (end < wides && end - i < most && (here[wide[end]].hypothesis_length <= 2 * kNarrow) == middle) ++end;
+            if (middle) {
+                Group<Small, 1, Ngrams>::of(here, wide + i, end - i, room, results);
+            } else {
+                Group<Small, 2, Ngrams>::of(here, wide + i, end - i, room, results);
+            }
+            i = end;
+        }
+    }
+}
+
+// Numbers as numbers of 16 bits; whether all fit. Those that lanes fill up with do not.
+[[maybe_unused]] bool narrow_ids(const Id* ids, size_t count, Small* out) {
+    uint32_t largest = 0;
+    for (size_t i = 0; i < count; ++i) {
+        largest = std::max(largest, static_cast<uint32_t>(ids[i]));
+        out[i] = static_cast<Small>(ids[i]);
+    }
+    return largest < kFill;
 }
 
 [[maybe_unused]] Counts unite_used(const Used* used, size_t count) {

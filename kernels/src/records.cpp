@@ -53,10 +53,12 @@ template <typename Token>
 void RecordComparer<Token>::compare_short(Columns columns) {
     used_.resize(pairs_.size());
     const auto compare = [&] {
-        if constexpr (std::is_same_v<Token, Id>) {
+        if constexpr (std::is_same_v<Token, Key>) {
+            return machine_.compare;
+        } else if constexpr (std::is_same_v<Token, Id>) {
             return machine_.compare_ids;
         } else {
-            return machine_.compare;
+            return machine_.compare_small;
         }
     }();
     compare(pairs_.data(), pairs_.size(), room(), columns.lcs, columns.matches, used_.data());
@@ -100,12 +102,16 @@ void RecordComparer<Token>::compare_apart(const TokensOf<Token>* texts, std::siz
 template <typename Token>
 void RecordComparer<Token>::subsequences(const TokensOf<Token>* texts, const std::uint32_t* sizes, std::size_t records,
                                          std::int32_t* lengths) {
-    if constexpr (std::is_same_v<Token, Id>) {
+    if constexpr (!std::is_same_v<Token, Key>) {
         pairs_.clear();
         std::size_t others = 0;
         const TokensOf<Token>* at = texts;
         for (std::size_t record = 0; record < records; at += sizes[record++]) others += !pair_up(at, sizes[record]);
-        machine_.subsequences(pairs_.data(), pairs_.size(), room(), lengths);
+        if constexpr (std::is_same_v<Token, Id>) {
+            machine_.subsequences(pairs_.data(), pairs_.size(), room(), lengths);
+        } else {
+            machine_.subsequences_small(pairs_.data(), pairs_.size(), room(), lengths);
+        }
         for (std::size_t record = 0; others > 0 && record < records; texts += sizes[record++]) {
             const std::size_t size = sizes[record];
             bool lanes = texts->length <= kShort;
@@ -125,5 +131,6 @@ void RecordComparer<Token>::subsequences(const TokensOf<Token>* texts, const std
 
 template class RecordComparer<Key>;
 template class RecordComparer<Id>;
+template class RecordComparer<Small>;
 
 }  // namespace m4i

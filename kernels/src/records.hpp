@@ -34,7 +34,7 @@ struct Columns {
     }
 };
 
-// `Token`: Key or Id.
+// `Token`: Key, Id or Small.
 template <typename Token>
 class RecordComparer {
 public:

@@ -225,5 +225,6 @@ std::size_t Dictionary<Token>::slot_of(Token token) const {
 
 template class Dictionary<Key>;
 template class Dictionary<Id>;
+template class Dictionary<Small>;
 
 }  // namespace m4i
