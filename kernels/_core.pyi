@@ -4,33 +4,51 @@ import numpy as np
 import numpy.typing as npt
 
 def overlap_statistics(
-    hypotheses: tuple[str, ...],
-    references: tuple[Sequence[str], ...],
+    hypotheses: Sequence[str],
+    references: Sequence[Sequence[str]],
     tokeniser: int,
     encode: Callable[[str], bytes],
     machine: str,
     threads: int,
 ) -> dict[str, npt.NDArray[np.int32] | npt.NDArray[np.int64]]: ...
+def overlap_scores(
+    hypotheses: Sequence[str],
+    references: Sequence[Sequence[str]],
+    tokeniser: int,
+    encode: Callable[[str], bytes],
+    machine: str,
+    threads: int,
+    definitions: Sequence[tuple[int, bool]],
+    exact_sum: bool,
+) -> list[npt.NDArray[np.float64]]: ...
 
 class PreparedReferences:
     def __init__(
         self,
-        references: tuple[Sequence[str], ...],
+        references: Sequence[Sequence[str]],
         tokeniser: int,
         encode: Callable[[str], bytes],
         machine: str,
     ) -> None: ...
     def statistics(
-        self, hypotheses: tuple[str, ...], machine: str, threads: int
+        self, hypotheses: Sequence[str], machine: str, threads: int
     ) -> dict[str, npt.NDArray[np.int32] | npt.NDArray[np.int64]]: ...
+    def scores(
+        self,
+        hypotheses: Sequence[str],
+        machine: str,
+        threads: int,
+        definitions: Sequence[tuple[int, bool]],
+        exact_sum: bool,
+    ) -> list[npt.NDArray[np.float64]]: ...
 
 def set_statistics(
-    hypotheses: tuple[str, ...], references: tuple[Sequence[str], ...], encode: Callable[[str], bytes]
+    hypotheses: Sequence[str], references: Sequence[Sequence[str]], encode: Callable[[str], bytes]
 ) -> dict[str, npt.NDArray[np.int32]]: ...
 
 class Numbering:
     def __init__(self, tokeniser: int, encode: Callable[[str], bytes], machine: str) -> None: ...
-    def ids(self, texts: tuple[str, ...]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]: ...
+    def ids(self, texts: Sequence[str]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]: ...
     def __len__(self) -> int: ...
 
 class Candidates:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from functools import cache
 from types import ModuleType
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -29,11 +29,13 @@ __all__ = [
     "CORES",
     "ROWS_A_THREAD",
     "PreparedReferences",
-    "as_tuple",
+    "Formula",
+    "as_rows",
     "backend_name",
     "built_backends",
     "core_in_use",
     "core_scores",
+    "overlap_scores",
     "overlap_statistics",
     "set_statistics",
     "threads_for",
@@ -50,6 +52,13 @@ _REBUILD: Final = "Install a C++20 compiler and reinstall m4i-fast from source t
 
 Reals = npt.NDArray[np.float64]
 T = TypeVar("T")
+
+
+class Formula(NamedTuple):
+    """Scores as the C++ core knows them: the number of a definition, and whether means over references are wanted."""
+
+    number: int
+    mean: bool
 
 
 def backend_name() -> str:
@@ -99,25 +108,19 @@ def overlap_statistics(
         DataError: the lengths differ, or something is not a string (says which).
         ConfigError: no such tokeniser, or ``M4I_FAST_KERNELS`` is wrong.
     """
-    name = backend_name()
-    splitter = tokeniser_named(tokeniser)
-    threads = threads_for(threads, len(hypotheses) if hasattr(hypotheses, "__len__") else 0)
-    rows, rows_of_references = as_tuple(hypotheses, "hypotheses"), as_tuple(references, "references")
-    _check_lengths(len(rows), len(rows_of_references))
-    core = _core()
-    if name in CORES and core is not None:
-        return _core_statistics(core, name, rows, rows_of_references, splitter, threads)
-    check_texts(rows, rows_of_references)
-    if name == "reference":
-        return reference.overlap_statistics(rows, rows_of_references, splitter)
-    if not os.environ.get(VARIABLE):
-        _warn_once()
-    return fallback.overlap_statistics(rows, rows_of_references, splitter)
+    core = core_in_use()
+    given = _Given(hypotheses, references, tokeniser, threads)
+    if core is not None:
+        return OverlapStatistics(**given.ask(core.overlap_statistics))
+    check_texts(given.hypotheses, given.references)
+    plain: Any = reference if backend_name() == "reference" else fallback
+    counts: OverlapStatistics = plain.overlap_statistics(given.hypotheses, given.references, given.tokeniser)
+    return counts
 
 
 def set_statistics(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> SetStatistics:
     """Count what the package rouge 1.0.1 is made of; arguments and errors as for ``overlap_statistics``."""
-    rows, rows_of_references = as_tuple(hypotheses, "hypotheses"), as_tuple(references, "references")
+    rows, rows_of_references = as_rows(hypotheses, "hypotheses"), as_rows(references, "references")
     _check_lengths(len(rows), len(rows_of_references))
     check_texts(rows, rows_of_references)
     core = core_in_use()
@@ -141,17 +144,16 @@ class PreparedReferences:
     """
 
     def __init__(self, references: Sequence[Sequence[str]], *, tokeniser: str) -> None:
-        name = backend_name()
         splitter = tokeniser_named(tokeniser)
         # Copied, since texts that are tokenised elsewhere must not change behind the keys.
-        rows = as_tuple(references, "references")
+        rows = as_rows(references, "references")
         check_texts([""] * len(rows), rows)
         self._rows = tuple(map(tuple, rows))
         self._tokeniser = tokeniser
+        core = core_in_use()
         self._core: Any = None
-        core = _core()
-        if name in CORES and core is not None:
-            self._core = core.PreparedReferences(self._rows, splitter.number, splitter.encode, name)
+        if core is not None:
+            self._core = core.PreparedReferences(self._rows, splitter.number, splitter.encode, backend_name())
 
     def __len__(self) -> int:
         """N."""
@@ -164,34 +166,42 @@ class PreparedReferences:
 
     def statistics(self, hypotheses: Sequence[str], *, threads: int = 0) -> OverlapStatistics:
         """As ``overlap_statistics``, for N hypotheses, one a record."""
-        name = backend_name()
-        rows = as_tuple(hypotheses, "hypotheses")
-        if name not in CORES or self._core is None:
-            return overlap_statistics(rows, self._rows, tokeniser=self._tokeniser, threads=threads)
+        if core_in_use() is None or self._core is None:
+            return overlap_statistics(hypotheses, self._rows, tokeniser=self._tokeniser, threads=threads)
+        return OverlapStatistics(**self._ask(self._core.statistics, hypotheses, threads))
+
+    def scores(
+        self, hypotheses: Sequence[str], formulas: Sequence[Formula], *, exact_sum: bool, threads: int = 0
+    ) -> list[Reals] | None:
+        """As the function ``overlap_scores``, for N hypotheses, one a record."""
+        if core_in_use() is None or self._core is None:
+            return None
+        tables: list[Reals] = self._ask(self._core.scores, hypotheses, threads, list(formulas), exact_sum)
+        return tables
+
+    def _ask(self, core_function: Callable[..., Any], hypotheses: Sequence[str], threads: int, *more: object) -> Any:
+        rows = as_rows(hypotheses, "hypotheses")
         _check_lengths(len(rows), len(self))
-        threads = threads_for(threads, len(rows))
         try:
-            arrays = self._core.statistics(rows, name, threads)
+            return core_function(rows, backend_name(), threads_for(threads, len(rows)), *more)
         except TypeError:
             check_texts(rows, self._rows)  # the core stops at the first bad text; this says which it is
             raise
-        return OverlapStatistics(**arrays)
 
 
-def core_scores(counts: OverlapStatistics, definition: int, *, mean: bool, exact_sum: bool) -> Reals | None:
+def core_scores(counts: OverlapStatistics, formula: Formula, *, exact_sum: bool) -> Reals | None:
     """The scores of a recipe from the C++ core, float64 [N, 7]; None where another backend is in use.
 
     Args:
         counts: of N hypotheses.
-        definition: as the core numbers them; ``m4i_fast.text.recipes`` names them.
-        mean: over references; else each recipe's own way.
+        formula: ``m4i_fast.text.recipes`` names them.
         exact_sum: whether ``sum()`` of floats compensates rounding here, as it does from Python 3.12 on.
     """
     core = _core()
     if core is None or backend_name() not in CORES:
         return None
     arrays = [np.ascontiguousarray(getattr(counts, field.name)) for field in fields(counts)]
-    values: Reals = core.scores(*arrays, definition, mean, exact_sum)
+    values: Reals = core.scores(*arrays, *formula, exact_sum)
     return values
 
 
@@ -205,20 +215,52 @@ def core_in_use() -> Any:
     return None
 
 
-def _core_statistics(
-    core: ModuleType,
-    name: str,
-    hypotheses: tuple[str, ...],
-    references: tuple[Sequence[str], ...],
-    tokeniser: Tokeniser,
-    threads: int,
-) -> OverlapStatistics:
-    try:
-        arrays = core.overlap_statistics(hypotheses, references, tokeniser.number, tokeniser.encode, name, threads)
-    except TypeError:
-        check_texts(hypotheses, references)  # the core stops at the first bad text; this says which it is
-        raise
-    return OverlapStatistics(**arrays)
+def overlap_scores(
+    hypotheses: Sequence[str],
+    references: Sequence[Sequence[str]],
+    formulas: Sequence[Formula],
+    *,
+    tokeniser: str,
+    exact_sum: bool,
+    threads: int = 0,
+) -> list[Reals] | None:
+    """Count and score in one go: float64 [N, 7] a formula; None where the C++ core is not in use.
+
+    The same numbers as ``core_scores`` of ``overlap_statistics``, whose errors it raises; faster, since no count is kept.
+    """
+    core = core_in_use()
+    if core is None:
+        return None
+    given = _Given(hypotheses, references, tokeniser, threads)
+    tables: list[Reals] = given.ask(core.overlap_scores, list(formulas), exact_sum)
+    return tables
+
+
+class _Given:
+    """Records on their way to the core."""
+
+    def __init__(
+        self, hypotheses: Sequence[str], references: Sequence[Sequence[str]], tokeniser: str, threads: int
+    ) -> None:
+        self.tokeniser = tokeniser_named(tokeniser)
+        self.hypotheses, self.references = as_rows(hypotheses, "hypotheses"), as_rows(references, "references")
+        self.threads = threads_for(threads, len(self.hypotheses))
+        _check_lengths(len(self.hypotheses), len(self.references))
+
+    def ask(self, core_function: Callable[..., Any], *more: object) -> Any:
+        try:
+            return core_function(
+                self.hypotheses,
+                self.references,
+                self.tokeniser.number,
+                self.tokeniser.encode,
+                backend_name(),
+                self.threads,
+                *more,
+            )
+        except TypeError:
+            check_texts(self.hypotheses, self.references)  # the core stops at the first bad text; this says which it is
+            raise
 
 
 def tokeniser_named(name: str) -> Tokeniser:
@@ -246,8 +288,10 @@ def _check_lengths(hypotheses: int, references: int) -> None:
         )
 
 
-def as_tuple(rows: Sequence[T], name: str) -> tuple[T, ...]:
-    """``rows``, an argument of this name; a DataError where it is one value."""
+def as_rows(rows: Sequence[T], name: str) -> list[T] | tuple[T, ...]:
+    """``rows``, an argument of this name, as a list or tuple; a DataError where it is one value."""
+    if isinstance(rows, (list, tuple)):
+        return rows
     if isinstance(rows, (str, bytes)) or not hasattr(rows, "__iter__"):
         raise DataError(
             f"a list is wanted, not one value of type '{type(rows).__name__}'",

@@ -152,7 +152,7 @@ class Numbering:
         Raises:
             DataError: something is not a string (says which).
         """
-        rows = backend.as_tuple(texts, "texts")
+        rows = backend.as_rows(texts, "texts")
         for i, text in enumerate(rows):
             if not isinstance(text, str):
                 raise DataError(

@@ -1,5 +1,9 @@
 // The Python face of the overlap core: strings in once, arrays out.
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/vector.h>
+
 #include <algorithm>
+#include <functional>
 #include <stdexcept>
 #include <utility>
 #include <vector>
@@ -8,7 +12,6 @@
 #include "overlap.hpp"
 #include "python.hpp"
 #include "scores.hpp"
-#include "sets.hpp"
 
 namespace nb = nanobind;
 using namespace m4i::python;
@@ -17,17 +20,6 @@ namespace {
 
 constexpr std::size_t kMostExpected = std::size_t{1} << 25;  // pairs: the first records may be unlike all others
 constexpr std::size_t kTogether = 64;  // records compared at once: their texts and keys fit the first-level cache
-
-void gather_record(PyObject* hypothesis, const nb::object& row, const Way& way, Batch& batch) {
-    const std::size_t before = batch.texts.size();
-    gather_text(hypothesis, way, batch);
-    // The size is asked again each time: another thread may change a list while Python encodes a text.
-    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(row.ptr()); ++i) {
-        const nb::object text = nb::borrow<nb::object>(PySequence_Fast_GET_ITEM(row.ptr(), i));
-        gather_text(text.ptr(), way, batch);
-    }
-    batch.sizes.push_back(static_cast<std::uint32_t>(batch.texts.size() - before));
-}
 
 struct Results {
     std::vector<std::int64_t> offsets{0};
@@ -66,6 +58,12 @@ struct Results {
         matches.reserve(pairs);
     }
 
+    m4i::Counted counted() const {
+        return {offsets.data(),        hypothesis_length.data(), hypothesis_length_lcs.data(),
+                best_matches.data()->of, closest_length.data(),    lcs.data(),
+                matches.data()->of,    reference_length.data(),  reference_length_lcs.data()};
+    }
+
     void append(const Results& other) {
         const std::int64_t pairs = offsets.back();
         for (std::size_t i = 1; i < other.offsets.size(); ++i) offsets.push_back(pairs + other.offsets[i]);
@@ -83,25 +81,11 @@ struct Results {
 
 struct Job {
     Batch batch;
-    std::size_t first = 0;  // record, where the references are prepared
+    std::size_t first = 0;  // record
     Results results;
 };
 
-struct PreparedWork {
-    m4i::Comparer comparer;
-    const m4i::Prepared* references;
-
-    void operator()(Job& job) {
-        const std::vector<std::uint32_t>& sizes = job.batch.sizes;
-        const m4i::Columns columns = job.results.resize(sizes);
-        for (std::size_t first = 0; first < sizes.size(); first += kTogether) {
-            const std::size_t count = std::min(kTogether, sizes.size() - first);
-            comparer.compare(job.batch.texts.data() + first, count, *references, job.first + first,
-                             columns.from(first, static_cast<std::size_t>(job.results.offsets[first])));
-        }
-    }
-};
-
+// Texts that come with their references.
 struct Work {
     m4i::Comparer comparer;
 
@@ -118,13 +102,42 @@ struct Work {
     }
 };
 
-// Fills batches by `gather(batch, first record)` up to `records`, compares them by `works`, gives the arrays of
-// OverlapStatistics.
-template <typename Work, typename Gather>
-nb::dict run(std::vector<Work> works, std::size_t records, Gather gather) {
+// Hypotheses whose references are prepared.
+struct PreparedWork {
+    m4i::Comparer comparer;
+    const m4i::Prepared* references;
+
+    void operator()(Job& job) {
+        const std::vector<std::uint32_t>& sizes = job.batch.sizes;
+        const m4i::Columns columns = job.results.resize(sizes);
+        for (std::size_t first = 0; first < sizes.size(); first += kTogether) {
+            const std::size_t count = std::min(kTogether, sizes.size() - first);
+            comparer.compare(job.batch.texts.data() + first, count, *references, job.first + first,
+                             columns.from(first, static_cast<std::size_t>(job.results.offsets[first])));
+        }
+    }
+};
+
+// Scores what `Work` has counted, so that no count leaves the thread that made it.
+template <typename Work>
+struct Scoring {
+    Work work;
+    std::vector<m4i::Scorer> scorers;
+    std::vector<double*> values;  // a table for each scorer, of all records
+
+    void operator()(Job& job) {
+        work(job);
+        for (std::size_t i = 0; i < scorers.size(); ++i) {
+            scorers[i].score(job.results.counted(), job.batch.sizes.size(), values[i] + job.first * m4i::kScores);
+        }
+    }
+};
+
+// Fills batches by `gather(batch, record)` up to `records`, lets a crew work on them, and gives each to `take` in order.
+template <typename Work, typename Gather, typename Take>
+void run(std::vector<Work> works, std::size_t records, Gather gather, Take take) {
     const std::size_t threads = works.size();
     m4i::Crew<Job, Work> crew(std::move(works), threads == 1 ? 1 : 2 * threads + 2);
-    Results results;
     for (std::size_t record = 0; record < records || !crew.empty();) {
         if (record < records && !crew.full()) {
             Job& job = crew.next();
@@ -139,14 +152,22 @@ nb::dict run(std::vector<Work> works, std::size_t records, Gather gather) {
         }
         {
             nb::gil_scoped_release released;
-            const bool first = results.offsets.size() == 1;
-            results.append(crew.oldest().results);
-            if (first) results.expect(records);
+            take(crew.oldest());
         }
         crew.collect();
         if (PyErr_CheckSignals() != 0) throw nb::python_error();
     }
+}
 
+// The arrays of OverlapStatistics.
+template <typename Work, typename Gather>
+nb::dict counts_of(std::vector<Work> works, std::size_t records, Gather gather) {
+    Results results;
+    run(std::move(works), records, gather, [&](const Job& job) {
+        const bool first = results.offsets.size() == 1;
+        results.append(job.results);
+        if (first) results.expect(records);
+    });
     const std::size_t pairs = results.lcs.size();
     nb::dict arrays;
     arrays["offsets"] = array_of(std::move(results.offsets), {records + 1});
@@ -161,37 +182,78 @@ nb::dict run(std::vector<Work> works, std::size_t records, Gather gather) {
     return arrays;
 }
 
-nb::dict overlap_statistics(nb::tuple hypotheses, nb::tuple references, int tokeniser, nb::callable encode,
-                            const char* name, int threads) {
-    const Way way{tokeniser_of(tokeniser), encode};
-    const m4i::Machine& machine = machine_of(name);
-    check_threads(threads);
-    const std::size_t records = hypotheses.size();
-    if (records != references.size()) throw nb::value_error("hypotheses and references differ in length");
+// Each a definition's number, and whether its scores are means over the references.
+using Definitions = std::vector<std::pair<int, bool>>;
+
+// A table of scores, float64 [N, 7], for each definition.
+template <typename Work, typename Gather>
+nb::list scores_of(std::vector<Work> works, std::size_t records, const Definitions& definitions, bool exact_sum,
+                   Gather gather) {
+    std::vector<std::vector<double>> tables;
+    std::vector<double*> values;
+    for (std::size_t i = 0; i < definitions.size(); ++i) {
+        tables.emplace_back(records * m4i::kScores);
+        values.push_back(tables.back().data());
+    }
+    std::vector<Scoring<Work>> scoring;
+    for (Work& work : works) {
+        std::vector<m4i::Scorer> scorers;
+        for (const auto& [number, mean] : definitions) scorers.emplace_back(definition_of(number), mean, exact_sum);
+        scoring.push_back({std::move(work), std::move(scorers), values});
+    }
+    run(std::move(scoring), records, gather, [](const Job&) {});
+    nb::list arrays;
+    for (std::vector<double>& table : tables) arrays.append(array_of(std::move(table), {records, m4i::kScores}));
+    return arrays;
+}
+
+// Records as they come from Python.
+struct Given {
+    Given(const nb::object& hypotheses, const nb::object& references, int tokeniser, const nb::callable& encode,
+          const char* machine, int threads)
+        : hypotheses(hypotheses), references(references), way{tokeniser_of(tokeniser), encode}, records(this->hypotheses.size()) {
+        check_threads(threads);
+        if (records != this->references.size()) throw nb::value_error("hypotheses and references differ in length");
+        for (int i = 0; i < threads; ++i) works.push_back({m4i::Comparer(way.tokeniser, machine_of(machine))});
+    }
+
+    void operator()(Batch& batch, std::size_t record) const {
+        fetch_ahead(hypotheses, &references, record);
+        gather_record(hypotheses[record], row_of(references[record]), way, batch);
+    }
+
+    Rows hypotheses, references;
+    Way way;
+    std::size_t records;
     std::vector<Work> works;
-    for (int i = 0; i < threads; ++i) works.push_back({m4i::Comparer(way.tokeniser, machine)});
-    return run(std::move(works), records, [&](Batch& batch, std::size_t record) {
-        gather_record(hypotheses[record].ptr(), row_of(references[record].ptr()), way, batch);
-    });
+};
+
+nb::dict overlap_statistics(nb::object hypotheses, nb::object references, int tokeniser, nb::callable encode,
+                            const char* machine, int threads) {
+    Given given(hypotheses, references, tokeniser, encode, machine, threads);
+    return counts_of(std::move(given.works), given.records, std::cref(given));
+}
+
+nb::list overlap_scores(nb::object hypotheses, nb::object references, int tokeniser, nb::callable encode,
+                        const char* machine, int threads, const Definitions& definitions, bool exact_sum) {
+    Given given(hypotheses, references, tokeniser, encode, machine, threads);
+    return scores_of(std::move(given.works), given.records, definitions, exact_sum, std::cref(given));
 }
 
 // References of N records, tokenised: see m4i::Prepared.
 class PreparedReferences {
 public:
-    PreparedReferences(nb::tuple references, int tokeniser, nb::callable encode, const char* name)
-        : encode_(encode), prepared_(tokeniser_of(tokeniser), machine_of(name)) {
+    PreparedReferences(nb::object references, int tokeniser, nb::callable encode, const char* machine)
+        : encode_(encode), prepared_(tokeniser_of(tokeniser), machine_of(machine)) {
         const Way way{prepared_.tokeniser(), encode_};
-        const std::size_t records = references.size();
+        const Rows rows(references);
+        const std::size_t records = rows.size();
         Batch batch;
         for (std::size_t record = 0; record < records;) {
             batch.clear();
             while (record < records && batch.bytes < kBytes && batch.sizes.size() < kRecords) {
-                const nb::object row = row_of(references[record].ptr());
                 const std::size_t before = batch.texts.size();
-                for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(row.ptr()); ++i) {
-                    const nb::object text = nb::borrow<nb::object>(PySequence_Fast_GET_ITEM(row.ptr(), i));
-                    gather_text(text.ptr(), way, batch);
-                }
+                gather_row(row_of(rows[record]), way, batch);
                 batch.sizes.push_back(static_cast<std::uint32_t>(batch.texts.size() - before));
                 ++record;
             }
@@ -203,21 +265,42 @@ public:
         }
     }
 
-    nb::dict statistics(nb::tuple hypotheses, const char* name, int threads) const {
-        const Way way{prepared_.tokeniser(), encode_};
-        const m4i::Machine& machine = machine_of(name);
-        check_threads(threads);
-        const std::size_t records = hypotheses.size();
-        if (records != prepared_.records()) throw nb::value_error("hypotheses and references differ in length");
-        std::vector<PreparedWork> works;
-        for (int i = 0; i < threads; ++i) works.push_back({m4i::Comparer(way.tokeniser, machine), &prepared_});
-        return run(std::move(works), records, [&](Batch& batch, std::size_t record) {
-            gather_text(hypotheses[record].ptr(), way, batch);
+private:
+    auto gathering(const Rows& hypotheses) const {
+        return [this, &hypotheses](Batch& batch, std::size_t record) {
+            fetch_ahead(hypotheses, nullptr, record);
+            gather_text(hypotheses[record], {prepared_.tokeniser(), encode_}, batch);
             batch.sizes.push_back(prepared_.size(record) + 1);
-        });
+        };
+    }
+
+public:
+    nb::dict statistics(nb::object hypotheses, const char* machine, int threads) const {
+        const Rows rows(hypotheses);
+        return counts_of(works(machine, threads), check(rows), gathering(rows));
+    }
+
+    nb::list scores(nb::object hypotheses, const char* machine, int threads, const Definitions& definitions,
+                    bool exact_sum) const {
+        const Rows rows(hypotheses);
+        return scores_of(works(machine, threads), check(rows), definitions, exact_sum, gathering(rows));
     }
 
 private:
+    std::vector<PreparedWork> works(const char* machine, int threads) const {
+        check_threads(threads);
+        std::vector<PreparedWork> works;
+        for (int i = 0; i < threads; ++i) {
+            works.push_back({m4i::Comparer(prepared_.tokeniser(), machine_of(machine)), &prepared_});
+        }
+        return works;
+    }
+
+    std::size_t check(const Rows& hypotheses) const {
+        if (hypotheses.size() != prepared_.records()) throw nb::value_error("hypotheses and references differ in length");
+        return prepared_.records();
+    }
+
     nb::callable encode_;
     m4i::Prepared prepared_;
 };
@@ -231,93 +314,22 @@ nb::tuple machines() {
     return nb::tuple(names);
 }
 
-// The arrays of SetStatistics. `encode`: text to UTF-8.
-nb::dict set_statistics(nb::tuple hypotheses, nb::tuple references, nb::callable encode) {
-    const Way way{m4i::Tokeniser::whitespace, encode};
-    const std::size_t records = hypotheses.size();
-    if (records != references.size()) throw nb::value_error("hypotheses and references differ in length");
-    std::vector<std::int32_t> of_hypothesis(2 * records), of_reference, shared, united;
-    m4i::SetComparer comparer;
-    Batch batch;
-    for (std::size_t record = 0; record < records;) {
-        batch.clear();
-        const std::size_t first = record, pairs = united.size();
-        while (record < records && batch.bytes < kBytes && batch.sizes.size() < kRecords) {
-            gather_record(hypotheses[record].ptr(), row_of(references[record].ptr()), way, batch);
-            ++record;
-        }
-        {
-            nb::gil_scoped_release released;
-            const std::size_t all = pairs + batch.texts.size() - batch.sizes.size();
-            of_reference.resize(2 * all);
-            shared.resize(2 * all);
-            united.resize(all);
-            const m4i::Text* texts = batch.texts.data();
-            std::size_t pair = pairs;
-            for (std::size_t i = 0; i < batch.sizes.size(); ++i) {
-                comparer.compare(texts, batch.sizes[i] - 1, {of_hypothesis.data() + 2 * (first + i), of_reference.data() + 2 * pair,
-                                                             shared.data() + 2 * pair, united.data() + pair});
-                texts += batch.sizes[i];
-                pair += batch.sizes[i] - 1;
-            }
-        }
-        if (PyErr_CheckSignals() != 0) throw nb::python_error();
-    }
-    const std::size_t pairs = united.size();
-    nb::dict arrays;
-    arrays["hypothesis_distinct"] = array_of(std::move(of_hypothesis), {records, 2});
-    arrays["reference_distinct"] = array_of(std::move(of_reference), {pairs, 2});
-    arrays["shared"] = array_of(std::move(shared), {pairs, 2});
-    arrays["united"] = array_of(std::move(united), {pairs});
-    return arrays;
-}
-
-// The arrays of OverlapStatistics in the order of its fields; float64 [N, 7].
-nb::object scores(Array<std::int64_t> offsets, Integers hypothesis_length, Integers hypothesis_length_lcs,
-                  Integers best_matches, Integers closest_length, Integers lcs, Integers matches,
-                  Integers reference_length, Integers reference_length_lcs, int definition, bool mean, bool exact_sum) {
-    if (definition < 0 || definition >= m4i::kDefinitions) throw nb::value_error("no definition has this number");
-    if (offsets.size() == 0) throw nb::value_error("offsets is empty");
-    const std::size_t records = offsets.size() - 1;
-    const std::int64_t* const at = offsets.data();
-    bool whole = at[0] == 0 && at[records] == static_cast<std::int64_t>(lcs.size());
-    for (std::size_t i = 0; i < records; ++i) whole &= at[i] <= at[i + 1];
-    for (const Integers& each : {hypothesis_length, hypothesis_length_lcs, closest_length}) {
-        whole &= each.size() == records;
-    }
-    for (const Integers& each : {reference_length, reference_length_lcs}) whole &= each.size() == lcs.size();
-    whole &= best_matches.size() == records * m4i::kOrders && matches.size() == lcs.size() * m4i::kOrders;
-    if (!whole) throw nb::value_error("the arrays do not fit each other");
-    const m4i::Counted counted{at,
-                               hypothesis_length.data(),
-                               hypothesis_length_lcs.data(),
-                               best_matches.data(),
-                               closest_length.data(),
-                               lcs.data(),
-                               matches.data(),
-                               reference_length.data(),
-                               reference_length_lcs.data()};
-    std::vector<double> values(records * m4i::kScores);
-    {
-        nb::gil_scoped_release released;
-        m4i::score(counted, records, static_cast<m4i::Definition>(definition), mean, exact_sum, values.data());
-    }
-    return array_of(std::move(values), {records, m4i::kScores});
-}
-
 }  // namespace
 
 NB_MODULE(_core, m) {
     m.doc() = "Overlap statistics of caption pairs; m4i_fast.kernels.backend is the door to it.";
     m.def("overlap_statistics", &overlap_statistics, nb::arg("hypotheses"), nb::arg("references"),
           nb::arg("tokeniser"), nb::arg("encode"), nb::arg("machine"), nb::arg("threads"));
+    m.def("overlap_scores", &overlap_scores, nb::arg("hypotheses"), nb::arg("references"), nb::arg("tokeniser"),
+          nb::arg("encode"), nb::arg("machine"), nb::arg("threads"), nb::arg("definitions"), nb::arg("exact_sum"));
     m.def("machines", &machines);
     nb::class_<PreparedReferences>(m, "PreparedReferences")
-        .def(nb::init<nb::tuple, int, nb::callable, const char*>(), nb::arg("references"), nb::arg("tokeniser"),
+        .def(nb::init<nb::object, int, nb::callable, const char*>(), nb::arg("references"), nb::arg("tokeniser"),
              nb::arg("encode"), nb::arg("machine"))
         .def("statistics", &PreparedReferences::statistics, nb::arg("hypotheses"), nb::arg("machine"),
-             nb::arg("threads"));
-    m.def("set_statistics", &set_statistics, nb::arg("hypotheses"), nb::arg("references"), nb::arg("encode"));
-    m.def("scores", &scores);
+             nb::arg("threads"))
+        .def("scores", &PreparedReferences::scores, nb::arg("hypotheses"), nb::arg("machine"), nb::arg("threads"),
+             nb::arg("definitions"), nb::arg("exact_sum"));
+    bind_scores(m);
     bind_ids(m);
 }

@@ -175,14 +175,15 @@ public:
     PythonNumbering(int tokeniser, nb::callable encode, const char* name)
         : encode_(encode), numbering_(tokeniser_of(tokeniser), machine_of(name)) {}
 
-    nb::tuple ids(nb::tuple texts) {
+    nb::tuple ids(nb::object given) {
+        const Rows texts(given);
         const Way way{numbering_.tokeniser(), encode_};
         std::vector<Id> ids;
         std::vector<std::int64_t> offsets{0};
         Batch batch;
         for (std::size_t text = 0; text < texts.size();) {
             batch.clear();
-            for (; text < texts.size() && batch.bytes < kBytes; ++text) gather_text(texts[text].ptr(), way, batch);
+            for (; text < texts.size() && batch.bytes < kBytes; ++text) gather_text(texts[text], way, batch);
             {
                 nb::gil_scoped_release released;
                 numbering_.add(batch.texts.data(), batch.texts.size(), ids, offsets);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "machine.hpp"
+#include "scores.hpp"
 #include "tokens.hpp"
 
 namespace m4i::python {
@@ -47,12 +48,12 @@ struct Way {
 
 inline void gather_text(PyObject* text, const Way& way, Batch& batch) {
     if (!PyUnicode_Check(text)) throw nb::type_error("a text is not a string");
+    Py_INCREF(text);
+    batch.kept.push_back(text);
     if (PyUnicode_IS_COMPACT_ASCII(text)) {
         const auto* const data = static_cast<const char*>(PyUnicode_DATA(text));
         const auto size = static_cast<std::size_t>(PyUnicode_GET_LENGTH(text));
         if (!needs_python(way.tokeniser, data, size)) {
-            Py_INCREF(text);
-            batch.kept.push_back(text);
             batch.texts.push_back({data, size, false});
             batch.bytes += size;
             return;
@@ -66,6 +67,48 @@ inline void gather_text(PyObject* text, const Way& way, Batch& batch) {
     batch.kept.push_back(encoded.release().ptr());
 }
 
+// A list or tuple. A list may be changed by others whenever Python runs.
+class Rows {
+public:
+    explicit Rows(const nb::object& rows) : rows_(rows) {
+        if (!PyList_Check(rows.ptr()) && !PyTuple_Check(rows.ptr())) throw nb::type_error("neither a list nor a tuple");
+    }
+
+    std::size_t size() const { return static_cast<std::size_t>(PySequence_Fast_GET_SIZE(rows_.ptr())); }
+
+    // Borrowed; nullptr beyond the end.
+    PyObject* find(std::size_t i) const { return i < size() ? PySequence_Fast_ITEMS(rows_.ptr())[i] : nullptr; }
+
+    PyObject* operator[](std::size_t i) const {
+        PyObject* const item = find(i);
+        if (item == nullptr) throw nb::value_error("a list was changed while it was read");
+        return item;
+    }
+
+private:
+    nb::object rows_;
+};
+
+// Python's objects lie about in memory, and each step to a text waits for the one before: list, its items, the texts. So
+// they are fetched some records ahead.
+inline void fetch_ahead(const Rows& hypotheses, const Rows* references, std::size_t record) {
+    constexpr std::size_t kRows = 24, kItems = 16, kTexts = 8;
+    constexpr Py_ssize_t kMost = 8;
+    const auto fetch_text = [](PyObject* text) {
+        __builtin_prefetch(text);
+        __builtin_prefetch(reinterpret_cast<char*>(text) + 64);
+    };
+    if (PyObject* const text = hypotheses.find(record + kTexts)) fetch_text(text);
+    if (references == nullptr) return;
+    __builtin_prefetch(references->find(record + kRows));
+    PyObject* const row = references->find(record + kItems);
+    if (row != nullptr && PyList_CheckExact(row)) __builtin_prefetch(reinterpret_cast<PyListObject*>(row)->ob_item);
+    PyObject* const next = references->find(record + kTexts);
+    if (next == nullptr || !(PyList_CheckExact(next) || PyTuple_CheckExact(next))) return;
+    const Py_ssize_t size = PySequence_Fast_GET_SIZE(next);
+    for (Py_ssize_t i = 0; i < size && i < kMost; ++i) fetch_text(PySequence_Fast_GET_ITEM(next, i));
+}
+
 // The references of a record as a list or tuple.
 inline nb::object row_of(PyObject* references) {
     if (PyUnicode_Check(references) || PyBytes_Check(references)) {
@@ -74,6 +117,20 @@ inline nb::object row_of(PyObject* references) {
     nb::object row = nb::steal(PySequence_Fast(references, "the references of a record are not a sequence"));
     if (!row.is_valid()) throw nb::python_error();
     return row;
+}
+
+inline void gather_row(const nb::object& row, const Way& way, Batch& batch) {
+    // The size is asked again each time: another thread may change a list while Python encodes a text.
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(row.ptr()); ++i) {
+        gather_text(PySequence_Fast_GET_ITEM(row.ptr(), i), way, batch);
+    }
+}
+
+inline void gather_record(PyObject* hypothesis, const nb::object& row, const Way& way, Batch& batch) {
+    const std::size_t before = batch.texts.size();
+    gather_text(hypothesis, way, batch);
+    gather_row(row, way, batch);
+    batch.sizes.push_back(static_cast<std::uint32_t>(batch.texts.size() - before));
 }
 
 template <typename T>
@@ -106,6 +163,11 @@ inline const Machine& machine_of(const char* name) {
     return *machine;
 }
 
+inline Definition definition_of(int number) {
+    if (number < 0 || number >= kDefinitions) throw nb::value_error("no definition has this number");
+    return static_cast<Definition>(number);
+}
+
 inline void check_threads(int threads) {
     if (threads < 1 || threads > 1024) throw nb::value_error("threads must be 1 to 1024");
 }
@@ -114,7 +176,10 @@ template <typename T>
 using Array = nb::ndarray<const T, nb::c_contig, nb::device::cpu>;
 using Integers = Array<std::int32_t>;
 
-// Counted by the caller: kernels for texts that are numbers already, and for all against all.
+// Texts that are numbers already, and all against all.
 void bind_ids(nb::module_& m);
+
+// Scores of counts, and counts of sets.
+void bind_scores(nb::module_& m);
 
 }  // namespace m4i::python

@@ -4,8 +4,6 @@
 #include <limits>
 #include <utility>
 
-#include "bleu.hpp"
-
 namespace m4i {
 namespace {
 
@@ -24,7 +22,7 @@ double f_beta(double precision, double recall) {
 }
 
 template <typename Bleu>
-void score_all(const Counted& counted, std::size_t records, bool coco, bool mean, Bleu bleu, double* values) {
+void score_all(const Counted& counted, std::size_t records, bool coco, bool mean, Bleu& bleu, double* values) {
     for (std::size_t record = 0; record < records; ++record) {
         double* const out = values + record * kScores;
         const std::int64_t first = counted.offsets[record], last = counted.offsets[record + 1];
@@ -73,22 +71,22 @@ void score_all(const Counted& counted, std::size_t records, bool coco, bool mean
 
 }  // namespace
 
-void score(const Counted& counted, std::size_t records, Definition definition, bool mean, bool exact_sum,
-           double* values) {
-    const auto with = [&](auto&& bleu) {
-        score_all(counted, records, definition == Definition::coco, mean, std::move(bleu), values);
-    };
-    switch (definition) {
-        case Definition::coco:
-        case Definition::rouge_score:
-            return with(CocoBleu());
-        case Definition::sacrebleu_exp:
-        case Definition::sacrebleu_none:
-            return with(SacreBleu(definition == Definition::sacrebleu_exp, exact_sum));
-        case Definition::nltk_method0:
-        case Definition::nltk_method1:
-            return with(NltkBleu(definition == Definition::nltk_method1));
-    }
+Scorer::Scorer(Definition definition, bool mean, bool exact_sum)
+    : coco_(definition == Definition::coco), mean_(mean), bleu_([&]() -> decltype(bleu_) {
+          switch (definition) {
+              case Definition::sacrebleu_exp:
+              case Definition::sacrebleu_none:
+                  return SacreBleu(definition == Definition::sacrebleu_exp, exact_sum);
+              case Definition::nltk_method0:
+              case Definition::nltk_method1:
+                  return NltkBleu(definition == Definition::nltk_method1);
+              default:
+                  return CocoBleu();
+          }
+      }()) {}
+
+void Scorer::score(const Counted& counted, std::size_t records, double* values) {
+    std::visit([&](auto& bleu) { score_all(counted, records, coco_, mean_, bleu, values); }, bleu_);
 }
 
 }  // namespace m4i

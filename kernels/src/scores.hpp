@@ -3,6 +3,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <variant>
+
+#include "bleu.hpp"
 
 namespace m4i {
 
@@ -32,9 +35,18 @@ struct Counted {
     const std::int32_t* reference_length_lcs;
 };
 
-// kScores values a record, NaN without a reference. `mean`: of the scores against each reference alone. `exact_sum`:
-// whether this Python's sum() compensates rounding (from 3.12 on), which sacrebleu uses.
-void score(const Counted& counted, std::size_t records, Definition definition, bool mean, bool exact_sum,
-           double* values);
+// One recipe's formulas; what it remembers makes it worth keeping. `mean`: of the scores against each reference alone.
+// `exact_sum`: whether this Python's sum() compensates rounding (from 3.12 on), which sacrebleu uses.
+class Scorer {
+public:
+    Scorer(Definition definition, bool mean, bool exact_sum);
+
+    // kScores values a record, NaN without a reference.
+    void score(const Counted& counted, std::size_t records, double* values);
+
+private:
+    bool coco_, mean_;
+    std::variant<CocoBleu, SacreBleu, NltkBleu> bleu_;
+};
 
 }  // namespace m4i

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from m4i_fast.kernels.backend import PreparedReferences, overlap_statistics, set_statistics
+from m4i_fast.kernels.backend import PreparedReferences, overlap_scores, overlap_statistics, set_statistics
 from m4i_fast.kernels.ids import TokenIds, id_statistics
-from m4i_fast.kernels.statistics import OverlapStatistics
-from m4i_fast.text.recipes import COLUMNS, IDS, recipe_named, scores
+from m4i_fast.text.recipes import COLUMNS, IDS, SUM_COMPENSATES, Recipe, recipe_named, scores
 
 __all__ = ["OverlapTable", "References", "overlap", "overlap_ids", "overlaps"]
 
@@ -59,9 +58,8 @@ def overlap(
     0.836
     """
     chosen = recipe_named(recipe, tokeniser=tokeniser, reduce=reduce)
-    counts = overlap_statistics(hypotheses, references, tokeniser=chosen.tokeniser)
-    sets = set_statistics(hypotheses, references) if chosen.counts_sets else None
-    return OverlapTable(COLUMNS, scores(counts, chosen, sets), chosen.signature)
+    (table,) = _tables(hypotheses, references, [chosen])
+    return table
 
 
 def overlaps(
@@ -76,12 +74,25 @@ def overlaps(
     (0.836, 0.857)
     """
     chosen = [recipe_named(recipe) for recipe in recipes]
-    counted: dict[str, OverlapStatistics] = {}
-    for each in chosen:
-        if each.tokeniser not in counted:
-            counted[each.tokeniser] = overlap_statistics(hypotheses, references, tokeniser=each.tokeniser)
-    sets = set_statistics(hypotheses, references) if any(each.counts_sets for each in chosen) else None
-    return tuple(OverlapTable(COLUMNS, scores(counted[each.tokeniser], each, sets), each.signature) for each in chosen)
+    return tuple(_tables(hypotheses, references, chosen))
+
+
+def _tables(
+    hypotheses: Sequence[str], references: Sequence[Sequence[str]], recipes: Sequence[Recipe]
+) -> list[OverlapTable]:
+    sets = set_statistics(hypotheses, references) if any(recipe.counts_sets for recipe in recipes) else None
+    values: dict[int, npt.NDArray[np.float64]] = {}
+    for tokeniser in {recipe.tokeniser: None for recipe in recipes}:
+        some = {i: recipe for i, recipe in enumerate(recipes) if recipe.tokeniser == tokeniser}
+        tables = None
+        if not any(recipe.counts_sets for recipe in some.values()):
+            formulas = [recipe.formula for recipe in some.values()]
+            tables = overlap_scores(hypotheses, references, formulas, tokeniser=tokeniser, exact_sum=SUM_COMPENSATES)
+        if tables is None:
+            counts = overlap_statistics(hypotheses, references, tokeniser=tokeniser)
+            tables = [scores(counts, recipe, sets) for recipe in some.values()]
+        values.update(zip(some, tables, strict=True))
+    return [OverlapTable(COLUMNS, values[i], recipe.signature) for i, recipe in enumerate(recipes)]
 
 
 def overlap_ids(
@@ -153,6 +164,10 @@ class References:
         Raises:
             DataError: the lengths differ, or something is not a string (says which).
         """
+        if not self.recipe.counts_sets:
+            tables = self._prepared.scores(hypotheses, [self.recipe.formula], exact_sum=SUM_COMPENSATES)
+            if tables is not None:
+                return OverlapTable(COLUMNS, tables[0], self.recipe.signature)
         counts = self._prepared.statistics(hypotheses)
         # Sets are counted anew each time: nothing of them is prepared.
         sets = set_statistics(hypotheses, self._prepared.rows) if self.recipe.counts_sets else None

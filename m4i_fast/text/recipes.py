@@ -40,10 +40,10 @@ import numpy as np
 import numpy.typing as npt
 
 from m4i_fast.errors import ConfigError
-from m4i_fast.kernels.backend import core_scores
+from m4i_fast.kernels.backend import Formula, core_scores
 from m4i_fast.kernels.statistics import ORDERS, OverlapStatistics, SetStatistics
 
-__all__ = ["COLUMNS", "IDS", "RECIPES", "REDUCTIONS", "VERSION", "Recipe", "recipe_named", "scores"]
+__all__ = ["COLUMNS", "IDS", "RECIPES", "REDUCTIONS", "SUM_COMPENSATES", "VERSION", "Recipe", "recipe_named", "scores"]
 
 COLUMNS: Final = ("rouge_1", "rouge_2", "rouge_l", "bleu_1", "bleu_2", "bleu_3", "bleu_4")
 REDUCTIONS: Final = ("max", "mean")
@@ -58,7 +58,8 @@ SMALL: Final = 1e-9
 LOG_OF_NOTHING: Final = -9999999999.0  # sacrebleu's
 EPSILON: Final = 0.1  # nltk's method1
 
-_SUM_COMPENSATES: Final = sum([1.0, 1e100, 1.0, -1e100]) == 2.0  # from Python 3.12 on; sacrebleu's last bits follow
+SUM_COMPENSATES: Final = sum([1.0, 1e100, 1.0, -1e100]) == 2.0
+"""Whether ``sum()`` of floats carries its rounding along, as from Python 3.12 on; sacrebleu's last bits follow."""
 
 Reals = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int32]
@@ -73,6 +74,11 @@ class Recipe:
     reduce: str
     variant: str
     signature: str
+
+    @property
+    def formula(self) -> Formula:
+        """As the C++ core knows it."""
+        return Formula(RECIPES[self.name].numbers[self.variant], self.reduce == "mean")
 
     @property
     def counts_sets(self) -> bool:
@@ -157,9 +163,7 @@ def scores(counts: OverlapStatistics, recipe: Recipe, sets: SetStatistics | None
 
 def _scores(counts: OverlapStatistics, recipe: Recipe) -> Reals:
     definition = RECIPES[recipe.name]
-    found = core_scores(
-        counts, definition.numbers[recipe.variant], mean=recipe.reduce == "mean", exact_sum=_SUM_COMPENSATES
-    )
+    found = core_scores(counts, recipe.formula, exact_sum=SUM_COMPENSATES)
     if found is not None:
         return found
     values = np.full((len(counts.offsets) - 1, len(COLUMNS)), np.nan)
