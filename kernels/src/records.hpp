@@ -9,6 +9,7 @@
 #include "machine.hpp"
 #include "ngrams.hpp"
 #include "tokens.hpp"
+#include "wide.hpp"
 
 namespace m4i {
 
@@ -66,6 +67,7 @@ private:
     Dictionary<Token> dictionary_;
     std::vector<std::int32_t> hypothesis_;
     std::vector<std::int32_t> reference_;
+    WideComparer wide_;
     NgramMatcher matcher_;
     LongestCommonSubsequence subsequence_;
 };

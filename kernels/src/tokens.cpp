@@ -196,30 +196,27 @@ template <typename Token>
 void Dictionary<Token>::fill(const Token* tokens, std::size_t count, std::vector<std::int32_t>& ids) {
     const std::size_t capacity = std::bit_ceil(std::max<std::size_t>(16, 2 * count));
     shift_ = 64 - std::countr_zero(capacity);
-    slots_.assign(capacity, -1);
-    known_.clear();
-    ids.clear();
+    slots_.assign(capacity, Slot{Token{}, -1});
+    size_ = 0;
+    ids.resize(count);
     for (std::size_t i = 0; i < count; ++i) {
-        const std::size_t slot = slot_of(tokens[i]);
-        if (slots_[slot] < 0) {
-            slots_[slot] = static_cast<std::int32_t>(known_.size());
-            known_.push_back(tokens[i]);
-        }
-        ids.push_back(slots_[slot]);
+        Slot& slot = slots_[slot_of(tokens[i])];
+        if (slot.number < 0) slot = {tokens[i], static_cast<std::int32_t>(size_++)};
+        ids[i] = slot.number;
     }
 }
 
 template <typename Token>
 void Dictionary<Token>::look_up(const Token* tokens, std::size_t count, std::vector<std::int32_t>& ids) const {
-    ids.clear();
-    for (std::size_t i = 0; i < count; ++i) ids.push_back(slots_[slot_of(tokens[i])]);
+    ids.resize(count);
+    for (std::size_t i = 0; i < count; ++i) ids[i] = slots_[slot_of(tokens[i])].number;
 }
 
 template <typename Token>
 std::size_t Dictionary<Token>::slot_of(Token token) const {
     const std::size_t mask = slots_.size() - 1;
     std::size_t slot = (static_cast<std::uint64_t>(token) * 0x9E3779B97F4A7C15ull) >> shift_;
-    while (slots_[slot] >= 0 && known_[static_cast<std::size_t>(slots_[slot])] != token) slot = (slot + 1) & mask;
+    while (slots_[slot].number >= 0 && slots_[slot].token != token) slot = (slot + 1) & mask;
     return slot;
 }
 

@@ -95,13 +95,18 @@ public:
     // Numbers of a reference's tokens, -1 for those the hypothesis does not have (they can match nothing).
     void look_up(const Token* tokens, std::size_t count, std::vector<std::int32_t>& ids) const;
 
-    std::size_t size() const { return known_.size(); }
+    std::size_t size() const { return size_; }
 
 private:
+    struct Slot {
+        Token token;
+        std::int32_t number;  // -1: free
+    };
+
     std::size_t slot_of(Token token) const;
 
-    std::vector<std::int32_t> slots_;
-    std::vector<Token> known_;
+    std::vector<Slot> slots_;
+    std::size_t size_ = 0;
     int shift_ = 0;
 };
 
