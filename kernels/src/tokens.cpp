@@ -197,26 +197,41 @@ void Dictionary<Token>::fill(const Token* tokens, std::size_t count, std::vector
     const std::size_t capacity = std::bit_ceil(std::max<std::size_t>(16, 2 * count));
     shift_ = 64 - std::countr_zero(capacity);
     slots_.assign(capacity, Slot{Token{}, -1});
-    size_ = 0;
     ids.resize(count);
+    std::int32_t* const numbers = ids.data();
+    std::int32_t size = 0;
     for (std::size_t i = 0; i < count; ++i) {
-        Slot& slot = slots_[slot_of(tokens[i])];
-        if (slot.number < 0) slot = {tokens[i], static_cast<std::int32_t>(size_++)};
-        ids[i] = slot.number;
+        const Token token = tokens[i];
+        Slot& slot = slots_[slot_of(token)];
+        // Whether a token is a new one cannot be guessed: no branch asks.
+        const std::int32_t known = slot.number, fresh = known < 0;
+        const std::int32_t number = fresh ? size : known;
+        slot.token = token;
+        slot.number = numbers[i] = number;
+        size += fresh;
     }
+    size_ = static_cast<std::size_t>(size);
 }
 
 template <typename Token>
 void Dictionary<Token>::look_up(const Token* tokens, std::size_t count, std::vector<std::int32_t>& ids) const {
     ids.resize(count);
-    for (std::size_t i = 0; i < count; ++i) ids[i] = slots_[slot_of(tokens[i])].number;
+    std::int32_t* const numbers = ids.data();
+    for (std::size_t i = 0; i < count; ++i) numbers[i] = slots_[slot_of(tokens[i])].number;
 }
 
+// The token's own slot, or a free one.
 template <typename Token>
-std::size_t Dictionary<Token>::slot_of(Token token) const {
+inline std::size_t Dictionary<Token>::slot_of(Token token) const {
+    const Slot* const slots = slots_.data();
     const std::size_t mask = slots_.size() - 1;
     std::size_t slot = (static_cast<std::uint64_t>(token) * 0x9E3779B97F4A7C15ull) >> shift_;
-    while (slots_[slot].number >= 0 && slots_[slot].token != token) slot = (slot + 1) & mask;
+    // Not 0 where another token stands: whether it is this one or none cannot be guessed, so no branch asks that.
+    const auto taken = [&](const Slot& at) {
+        const auto none = static_cast<std::uint64_t>(std::int64_t{at.number} >> 63);
+        return static_cast<std::uint64_t>(at.token ^ token) & ~none;
+    };
+    while (taken(slots[slot]) != 0) slot = (slot + 1) & mask;
     return slot;
 }
 
