@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from m4i_fast.bench.figures import Agreement
-from m4i_fast.bench.rivals import ROUGE, WEIGHTS, lcs_of_ids, module_of, pairs_of_ids
+from m4i_fast.bench.harness import quiet
+from m4i_fast.bench.rivals import RIVALS, ROUGE, WEIGHTS, lcs_of_ids, module_of, pairs_of_ids
 from m4i_fast.bench.texts import Texts
 from m4i_fast.kernels.ids import Numbering, subsequence_lengths
 from m4i_fast.text.overlap import overlap
@@ -34,7 +35,8 @@ def agreement(rival: str, texts: Texts) -> Agreement | None:
     if found is None:
         return None
     what, rows, check = found
-    return Agreement(rival, what, *check(_mixed(texts.some(rows))))
+    with quiet():  # nltk words a warning a row
+        return Agreement(rival, what, *check(_mixed(texts.some(rows))))
 
 
 def _mixed(texts: Texts) -> Texts:
@@ -93,6 +95,13 @@ def _rapidfuzz(texts: Texts) -> Differences:
     return _rows_that_differ(subsequence_lengths(said, wanted), lcs_of_ids(*pairs_of_ids(texts)))
 
 
+def _rapidfuzz_strings(texts: Texts) -> Differences:
+    numbering = Numbering("whitespace")
+    said, wanted = numbering.ids(texts.hypotheses), numbering.ids(texts.all_references())
+    theirs: Any = RIVALS["rapidfuzz"].make("rapidfuzz", texts).work()
+    return _rows_that_differ(subsequence_lengths(said, wanted), theirs)
+
+
 def _bleuscore(texts: Texts) -> Differences:
     compute = module_of("bleuscore").compute
     theirs = np.array(
@@ -145,6 +154,7 @@ _CHECKS: Final[Mapping[str, tuple[str, int, Check]]] = {
     "rapidrouge": (_F1, 200, _rouge("rapidrouge")),
     "rouge-score": (_F1, 200, _rouge("rouge_score")),
     "rapidfuzz-ids": ("subsequence lengths", 2000, _rapidfuzz),
+    "rapidfuzz": ("subsequence lengths of what white space parts", 2000, _rapidfuzz_strings),
     "bleuscore": ("BLEU-4 where all orders match, recipe sacrebleu/none, to nine digits", 1000, _bleuscore),
     "pycocoevalcap": ("ROUGE-L and BLEU-1..4, recipe coco on the same words, to the last bit", 200, _pycocoevalcap),
     "sacrebleu": ("BLEU-4, recipe sacrebleu, to the last bit", 200, _sacrebleu),

@@ -157,11 +157,11 @@ def _page(found: Findings) -> Iterator[str]:
     if notes:
         yield from ("", "## Notes", "", *_table(("figure", "note"), notes))
     if found.agreement:
-        rows = [(each.rival, each.what, f"{each.compared:,}", f"{each.differ:,}") for each in found.agreement]
-        yield from ("", "## Agreement", "", *_table(("rival", "what is compared", "compared", "differ"), rows))
+        compared = [(each.rival, each.what, f"{each.compared:,}", f"{each.differ:,}") for each in found.agreement]
+        yield from ("", "## Agreement", "", *_table(("rival", "what is compared", "compared", "differ"), compared))
     for title, facts in (("Method", found.method), ("Environment", found.environment)):
-        rows = [(name, _fact(value)) for name, value in facts.items()]
-        yield from ("", f"## {title}", "", *_table(("what", "value"), rows))
+        told = [(name, _fact(value)) for name, value in facts.items()]
+        yield from ("", f"## {title}", "", *_table(("what", "value"), told))
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -163,8 +163,8 @@ INFORMING: Final = (
         ("threads-ids/1",),
         "wall time, on two cores",
     ),
-    Row("import-file", "ms", "of the import: the extension's own file, as -X importtime says"),
-    Row("import-api", "ms", "import m4i_fast.text.overlap, NumPy included"),
+    Row("import-file", "ms", "of that, what is left where the packages around it are imported already"),
+    Row("import-api", "ms", "import m4i_fast.text.overlap in a fresh interpreter, NumPy included"),
     *(Row(f"backend/{name}", "rows/s", f"the scores of coco on the backend {name}") for name in backend.BACKENDS),
     *(Row(name, rival.unit, rival.what, note=rival.note) for name, rival in RIVALS.items()),
     *(

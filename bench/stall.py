@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import statistics
 import subprocess
 import sys
@@ -32,7 +31,8 @@ BACKEND_ROWS: Final = {"rapidfuzz": 600, "reference": 100}
 SLOW_ON_REPORTS: Final = {"rapidrouge": 20, "rouge-score": 4}
 TILES: Final = 4
 """Two threads get the captions so many times over: with less to do, starting a thread would be what is timed."""
-PROCESSES: Final = 5
+_CORE: Final = "m4i_fast.kernels._core"
+PROCESSES: Final = 3
 """An import is the median of so many fresh processes."""
 
 
@@ -58,9 +58,9 @@ class Stall:
             "statistics": self._statistics,
             "ptb": self._ptb,
             "nearest": self._nearest,
-            "import": lambda name: _import(name, "m4i_fast.kernels._core"),
+            "import": lambda name: _import(name, _CORE),
+            "import-file": lambda name: _import(name, _CORE, after="m4i_fast.kernels"),
             "import-api": lambda name: _import(name, "m4i_fast.text.overlap"),
-            "import-file": _import_file,
             **{f"recipe/{recipe}": self._recipe for recipe in ("coco", "rouge-score", "sacrebleu", "nltk")},
             **{f"backend/{each}": self._backend for each in backend.BACKENDS},
             **{f"{kind}/{count}": self._threads for kind in _THREADED for count in (1, 2)},
@@ -207,38 +207,22 @@ def _forced(name: str) -> Iterator[None]:
             os.environ[backend.VARIABLE] = before
 
 
-def _import(name: str, module: str) -> Contender:
-    """Seconds that a fresh interpreter spends on an import, everything that it draws in included."""
-    if module.endswith("._core"):
-        _need_core()
-    script = f"from time import perf_counter as now\nstart = now()\nimport {module}\nprint(now() - start)"
-    return Contender(name, lambda: _median_of_processes(lambda: float(_python("-c", script).stdout)), 1, own_clock=True)
-
-
-def _import_file(name: str) -> Contender:
-    """Of that, what Python itself says that the extension alone took: loading the library and starting the module."""
-    _need_core()
-
-    def seconds() -> float:
-        told = _python("-X", "importtime", "-c", "import m4i_fast.kernels._core").stderr
-        found = re.search(r"^import time:\s+(\d+) \|\s+\d+ \|\s+m4i_fast\.kernels\._core$", told, re.MULTILINE)
-        assert found is not None, told
-        return int(found.group(1)) / 1e6
-
-    return Contender(name, lambda: _median_of_processes(seconds), 1, own_clock=True)
-
-
-def _need_core() -> None:
-    if backend.built_backends()[0] not in backend.CORES:
+def _import(name: str, module: str, *, after: str = "sys") -> Contender:
+    """CPU seconds that a fresh interpreter spends on an import and all that it draws in, ``after`` another one."""
+    if module == _CORE and backend.built_backends()[0] not in backend.CORES:
         raise Unavailable("the C++ core is not built.")
+    script = (
+        f"from time import process_time as now\nimport {after}\nstart = now()\nimport {module}\nprint(now() - start)"
+    )
+
+    def work() -> float:
+        return statistics.median(float(_python("-c", script)) for _ in range(PROCESSES))
+
+    return Contender(name, work, 1, own_clock=True)
 
 
-def _median_of_processes(seconds: Callable[[], float]) -> float:
-    return statistics.median(seconds() for _ in range(PROCESSES))
-
-
-def _python(*arguments: str) -> subprocess.CompletedProcess[str]:
+def _python(*arguments: str) -> str:
     # -P: nothing of the working folder is imported.
     return subprocess.run(  # noqa: S603 - our own interpreter and script
         [sys.executable, "-P", *arguments], capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL
-    )
+    ).stdout
