@@ -17,7 +17,7 @@ from m4i_fast.bench import overlap as bench
 from m4i_fast.bench import rivals, stall
 from m4i_fast.bench.agreement import agreement
 from m4i_fast.bench.figures import Agreement, Findings
-from m4i_fast.bench.harness import quiet
+from m4i_fast.bench.harness import Race, quiet
 from m4i_fast.bench.overlap import PROMISED, ROWS, names_of, overlap_bench
 from m4i_fast.bench.rivals import DISTRIBUTIONS, RIVALS, encoded
 from m4i_fast.bench.texts import Texts, made_captions, made_reports
@@ -164,6 +164,28 @@ def test_nothing_is_left_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert os.environ["RAYON_NUM_THREADS"] == "3"
     assert "M4I_FAST_KERNELS" not in os.environ
     assert before == (sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [])
+
+
+@pytest.mark.parametrize("forced", [None, "reference"])
+def test_a_backend_is_timed_as_itself(forced: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(stall, "overlap", lambda *_: seen.append(backend.backend_name()))
+    if forced:
+        monkeypatch.setenv("M4I_FAST_KERNELS", forced)
+    else:
+        monkeypatch.delenv("M4I_FAST_KERNELS", raising=False)
+    for name in backend.built_backends():
+        stall.Stall(made_captions(4)).contender(f"backend/{name}").work()
+        assert seen.pop() == name
+        assert os.environ.get("M4I_FAST_KERNELS") == forced
+
+
+def test_units_by_hand() -> None:
+    cpu, wall = {"a": np.array([2e-9]), "b": np.array([8e-9])}, {"a": np.array([4e-9]), "b": np.array([8e-9])}
+    for unit, value in {"rows/s": 5e8, "ns/pair": 2.0, "ms": 2e-6, "s": 2e-9}.items():
+        assert bench._value(bench.Row("a", unit, ""), Race(cpu, wall)).median == pytest.approx(value)
+    assert bench._value(bench.Row("c", "x", "", None, "a", ("b",)), Race(cpu, wall)).median == pytest.approx(4)
+    assert bench._value(bench.Row("threads", "x", "", None, "a", ("b",)), Race(cpu, wall)).median == pytest.approx(2)
 
 
 def test_names() -> None:
