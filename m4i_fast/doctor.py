@@ -348,7 +348,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def _packages(requirements: Iterable[str]) -> dict[str, str]:
-    names = dict.fromkeys(name for name, _, extra in map(_parse, requirements) if extra != "test")
+    names = dict.fromkeys(name for name, _, extra in map(_parse, requirements) if extra not in {"bench", "test"})
     return {name: there for name in sorted(names, key=str.lower) if (there := _version(name)) is not None}
 
 

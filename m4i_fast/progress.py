@@ -28,8 +28,10 @@ def say(remark: str) -> None:
 
 
 @contextmanager
-def progress(what: str, total: int | None) -> Iterator[Callable[..., None]]:
+def progress(what: str, total: int | None, *, live: bool = True) -> Iterator[Callable[..., None]]:
     """A bar named ``what`` over ``total`` steps; gives ``advance(n=1, note="")``.
+
+    ``live``: a thread draws it ten times a second; else it is drawn when it advances, and disturbs nothing in between.
 
     Without a terminal nothing is drawn; one line with the wall time is printed at the end.
     """
@@ -55,7 +57,7 @@ def progress(what: str, total: int | None) -> Iterator[Callable[..., None]]:
         TextColumn("{task.fields[note]}"),
     )
     show = not _quiet and console.is_terminal
-    with Progress(*columns, console=console, disable=not show) as bar:
+    with Progress(*columns, console=console, disable=not show, auto_refresh=live) as bar:
         task = bar.add_task(what, total=total, note="")
 
         def advance(n: int = 1, note: str | None = None) -> None:
@@ -63,6 +65,8 @@ def progress(what: str, total: int | None) -> Iterator[Callable[..., None]]:
                 bar.update(task, advance=n)
             else:
                 bar.update(task, advance=n, note=note)
+            if not live:
+                bar.refresh()
 
         yield advance
     if not show:

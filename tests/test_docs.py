@@ -368,6 +368,36 @@ def test_the_recipes() -> None:
     assert [row[0].split("`")[1] for row in _rows("query.md", "overlap")] == list(RECIPES)
 
 
+def test_the_figures_of_the_bench() -> None:
+    from m4i_fast.bench.overlap import INFORMING, PROMISED
+    from m4i_fast.bench.rivals import RIVALS
+
+    told = [(row[0].strip("`"), row[1], row[2]) for row in _rows("bench.md", "The figures")]
+    assert told == [(row.name, row.unit, f"{'≥' if row.at_least else '≤'} {row.target:,.9g}") for row in PROMISED]
+    text = (DOCS / "bench.md").read_text(encoding="utf-8")
+    for row in INFORMING:
+        if not row.name.startswith(("backend/", "reports/", "duplicates/")):
+            assert f"`{row.name}`" in text, row.name
+    assert set(RIVALS) <= set(re.findall(r"`([\w-]+)`", "".join(re.findall(r"^\| `.*?\|", text, re.MULTILINE))))
+
+
+def test_every_option_of_the_bench_is_explained() -> None:
+    (command,) = COMMAND.commands["bench"].commands.values()
+    told = set(re.findall(r"^\| `(--[a-z-]+)` \|", (DOCS / "bench.md").read_text("utf-8"), re.MULTILINE))
+    assert told == {each.opts[0] for each in command.params}
+
+
+def test_the_document_of_the_bench_has_the_fields_that_the_page_shows() -> None:
+    from m4i_fast.bench.figures import Agreement, Figure, Findings
+
+    (shown,) = (json.loads(block.text) for block in _blocks("json") if block.page.name == "bench.md")
+    figure = Figure.of("lcs", None, unit="x", what="")
+    made = Findings("overlap", (figure,), (Agreement("nltk", "", 1, 0),)).to_dict()
+    assert list(shown) == list(made)
+    assert [list(each) for each in shown["figures"]] == [list(made["figures"][0])] * 2
+    assert list(shown["agreement"][0]) == list(made["agreement"][0])
+
+
 def _interval(cell: str) -> Any:
     from m4i_fast.types import Estimate
 

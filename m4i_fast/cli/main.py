@@ -12,7 +12,21 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from m4i_fast.cli import attack, audit, data, demo, doctor, encode, evaluate, export, overlap, query, report, train
+from m4i_fast.cli import (
+    attack,
+    audit,
+    bench,
+    data,
+    demo,
+    doctor,
+    encode,
+    evaluate,
+    export,
+    overlap,
+    query,
+    report,
+    train,
+)
 from m4i_fast.errors import M4IError, UserError
 
 __all__ = ["app", "main"]
@@ -56,6 +70,7 @@ app.command("report", short_help="Write report.html and scores.csv.")(report.rep
 app.add_typer(train.app, name="train")
 app.command("export", short_help="Export a checkpoint to ONNX.")(export.export)
 app.add_typer(data.app, name="data")
+app.add_typer(bench.app, name="bench")
 app.command("doctor", short_help="What is installed and what really runs.")(doctor.doctor)
 
 

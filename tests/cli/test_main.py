@@ -55,6 +55,7 @@ def test_the_commands_are_these() -> None:
         "attack fit",
         "attack score",
         "audit",
+        "bench overlap",
         "data inspect",
         "data split",
         "demo",
