@@ -11,9 +11,9 @@ import numpy.typing as npt
 from m4i_fast.kernels.backend import PreparedReferences, overlap_statistics, set_statistics
 from m4i_fast.kernels.ids import TokenIds, id_statistics
 from m4i_fast.kernels.statistics import OverlapStatistics
-from m4i_fast.text.recipes import COLUMNS, IDS, recipe_named, scores
+from m4i_fast.text.recipes import COLUMNS, IDS, Recipe, recipe_named, scores
 
-__all__ = ["OverlapTable", "References", "overlap", "overlap_ids", "overlaps"]
+__all__ = ["Counted", "OverlapTable", "References", "counted", "overlap", "overlap_ids", "overlaps"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +75,29 @@ def overlaps(
     >>> coco.values[0, 2].round(3).item(), google.values[0, 2].round(3).item()
     (0.836, 0.857)
     """
-    chosen = [recipe_named(recipe) for recipe in recipes]
-    counted: dict[str, OverlapStatistics] = {}
-    for each in chosen:
-        if each.tokeniser not in counted:
-            counted[each.tokeniser] = overlap_statistics(hypotheses, references, tokeniser=each.tokeniser)
-    sets = set_statistics(hypotheses, references) if any(each.counts_sets for each in chosen) else None
-    return tuple(OverlapTable(COLUMNS, scores(counted[each.tokeniser], each, sets), each.signature) for each in chosen)
+    found = counted(hypotheses, references, [recipe_named(recipe) for recipe in recipes])
+    return tuple(OverlapTable(COLUMNS, each.values, each.recipe.signature) for each in found)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Scores of N hypotheses by one recipe, float64 [N, 7] as in ``OverlapTable``, and the counts behind them."""
+
+    recipe: Recipe
+    values: npt.NDArray[np.float64]
+    counts: OverlapStatistics
+
+
+def counted(
+    hypotheses: Sequence[str], references: Sequence[Sequence[str]], recipes: Sequence[Recipe]
+) -> tuple[Counted, ...]:
+    """As ``overlaps``, with the integers too: what a corpus is scored by."""
+    counts: dict[str, OverlapStatistics] = {}
+    for each in recipes:
+        if each.tokeniser not in counts:
+            counts[each.tokeniser] = overlap_statistics(hypotheses, references, tokeniser=each.tokeniser)
+    sets = set_statistics(hypotheses, references) if any(each.counts_sets for each in recipes) else None
+    return tuple(Counted(each, scores(counts[each.tokeniser], each, sets), counts[each.tokeniser]) for each in recipes)
 
 
 def overlap_ids(
