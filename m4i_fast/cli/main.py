@@ -12,7 +12,21 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from m4i_fast.cli import attack, audit, data, demo, doctor, encode, evaluate, export, overlap, query, report, train
+from m4i_fast.cli import (
+    attack,
+    audit,
+    data,
+    demo,
+    doctor,
+    encode,
+    evaluate,
+    export,
+    overlap,
+    query,
+    report,
+    score,
+    train,
+)
 from m4i_fast.errors import M4IError, UserError
 
 __all__ = ["app", "main"]
@@ -49,6 +63,7 @@ app.command("demo", short_help="See it work: three audits of captioners trained 
 app.command("audit", short_help="A whole audit from one settings file.")(audit.audit)
 app.command("query", short_help="Ask a captioner about every image.")(query.query)
 app.command("overlap", short_help="Score captions with ROUGE and BLEU.")(overlap.overlap)
+app.command("score", short_help="ROUGE and BLEU of captions in files.")(score.score)
 app.command("encode", short_help="Turn images and captions into vectors.")(encode.encode)
 app.add_typer(attack.app, name="attack")
 app.command("evaluate", short_help="Open the labels and reach the verdict.")(evaluate.evaluate)

@@ -24,7 +24,7 @@ STANDARD_INPUT = "-"
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Attributes.
+    """What is read, and what is known of it beforehand.
 
     Attributes:
         blocks: all of them, to be walked once; ``Block`` says what is in them, and errors of the files come from here.

@@ -39,7 +39,7 @@ class Block:
     errors: list[str | None] | None
 
     def __len__(self) -> int:
-        """n."""
+        """How many records."""
         return len(self.ids)
 
 
@@ -78,6 +78,8 @@ def joined_by_id(hypotheses: TextRows, references: ReferenceRows) -> Iterator[Bl
     numbers: list[Numbers] = []  # of the hypotheses so far, each with the reference of the same place
     hashes: list[Numbers] = []
     taken = hypotheses.take(BLOCK)
+    if not taken.ids:
+        raise DataError("it holds no hypotheses", where=hypotheses.name, cure="Give a file with at least one.")
     while True:
         wanted = references.take(max(len(taken.ids), 1))
         if wanted.ids != taken.ids:
@@ -96,29 +98,36 @@ def joined_by_id(hypotheses: TextRows, references: ReferenceRows) -> Iterator[Bl
             wanted = references.take(BLOCK)
         _need_distinct(hashes, references)
         return
-    yield from _joined_by_index(hypotheses, taken, _Index(references.anew(), numbers))
+    if numbers:  # of what was read before, the references are gone
+        references = references.anew()
+        wanted = references.take(BLOCK)
+    yield from _joined_by_index(hypotheses, taken, _Index(references, wanted, numbers))
 
 
 class _Index:
     """The references of all ids, and which hypothesis has taken them.
 
     Args:
-        references: from the beginning of their file.
+        references: all but the first of a file.
+        taken: the first, already taken of them.
         numbers: of the hypotheses that had the first references, in their order.
     """
 
-    def __init__(self, references: ReferenceRows, numbers: Sequence[Numbers]) -> None:
+    def __init__(self, references: ReferenceRows, taken: Taken, numbers: Sequence[Numbers]) -> None:
         self.name = references.name
         self._at: dict[str, int] = {}
         self._texts: list[Sequence[str] | None] = []
         places: list[int] = []
-        while (taken := references.take(BLOCK)).ids:
+        while taken.ids:
             for id_, texts, number in zip(*taken, strict=True):
                 if id_ in self._at:
                     raise _twice(id_, references.place(places[self._at[id_]]), references.place(number))
                 self._at[id_] = len(self._texts)
                 self._texts.append(texts)
                 places.append(number)
+            taken = references.take(BLOCK)
+        if not self._at:
+            raise DataError("it holds no references", where=self.name, cure="Give a file with at least one.")
         self._number_of: Numbers = np.full(len(self._texts), -1, np.int64)
         before = np.concatenate(numbers) if numbers else np.zeros(0, np.int64)
         self._number_of[: len(before)] = before
@@ -170,7 +179,7 @@ def _joined_by_index(hypotheses: TextRows, taken: Taken, index: _Index) -> Itera
 
 def _block(taken: Taken, references: Sequence[Sequence[str] | None]) -> Block:
     if all(references) and None not in taken.values:
-        return Block(taken.ids, taken.values, references, None)  # type: ignore[arg-type] - no None is left
+        return Block(taken.ids, taken.values, references, None)  # type: ignore[arg-type]  # no None is left
     errors: list[str | None] = []
     wanted: list[Sequence[str]] = []
     for text, texts in zip(taken.values, references, strict=True):
