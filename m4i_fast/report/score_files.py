@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -20,6 +20,7 @@ __all__ = ["SUFFIXES", "ScoreWriter", "open_score_file", "score_format"]
 Ids = range | Sequence[str]
 Reals = npt.NDArray[np.float64]
 
+ROW_GROUP: Final = 1 << 17  # rows of Parquet that are written together
 SUFFIXES: Final = {".parquet": "parquet", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
 
@@ -29,7 +30,7 @@ class ScoreWriter(Protocol):
     rows: int
 
     def write(self, ids: Ids, values: Reals, errors: Sequence[str | None] | None) -> None:
-        """Add n rows.
+        """Add n rows; their arrays may not change afterwards.
 
         Args:
             ids: n ids, or line numbers.
@@ -39,6 +40,9 @@ class ScoreWriter(Protocol):
 
     def close(self) -> None:
         """Write what is left."""
+
+    def count(self) -> int:
+        """Rows that the closed file really holds."""
 
 
 def score_format(path: Path) -> str:
@@ -70,7 +74,8 @@ def open_score_file(path: Path, names: Sequence[str], metadata: Mapping[str, str
         ConfigError: as ``score_format``.
         RunFailed: the disk is full, or what was written cannot be read back.
     """
-    kind = {"parquet": _Parquet, "csv": _Csv, "jsonl": _Jsonl}[score_format(path)]
+    kinds: dict[str, Callable[..., ScoreWriter]] = {"parquet": _Parquet, "csv": _Csv, "jsonl": _Jsonl}
+    kind = kinds[score_format(path)]
     with atomic_path(path) as temporary:
         writer = kind(temporary, names, metadata)
         try:
@@ -88,6 +93,7 @@ class _Parquet:
 
         self.rows = 0
         self._path = path
+        self._held: list[Any] = []
         fields = [("id", pa.string()), *((name, pa.float64()) for name in names), ("error", pa.string())]
         self._schema = pa.schema(fields, metadata=dict(metadata))
         # Ids are all different: a dictionary of them would be made in vain.
@@ -99,11 +105,21 @@ class _Parquet:
         first = pa.array(np.arange(ids.start, ids.stop)).cast(pa.string()) if isinstance(ids, range) else pa.array(ids)
         last = pa.nulls(len(ids), pa.string()) if errors is None else pa.array(errors, pa.string())
         columns = [first, *(pa.array(np.ascontiguousarray(column)) for column in values.T), last]
-        self._writer.write_table(pa.table(columns, schema=self._schema))
+        self._held.append(pa.table(columns, schema=self._schema))
         self.rows += len(ids)
+        if sum(table.num_rows for table in self._held) >= ROW_GROUP:
+            self._flush()
 
     def close(self) -> None:
+        self._flush()
         self._writer.close()
+
+    def _flush(self) -> None:
+        import pyarrow as pa
+
+        if self._held:
+            self._writer.write_table(pa.concat_tables(self._held))
+            self._held.clear()
 
     def count(self) -> int:
         import pyarrow.parquet as pq

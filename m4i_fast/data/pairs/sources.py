@@ -19,7 +19,7 @@ FORMATS = ("text", "jsonl", "json", "csv", "parquet")
 """Plain text, a text a line; an object a line; one JSON document; CSV or TSV; Parquet."""
 
 GLANCE = 1 << 16  # bytes that are looked at to know a format
-CHUNK = 1 << 22  # bytes that are read at once
+CHUNK = 1 << 19  # bytes that are read at once: about a block of captions
 GZIP = b"\x1f\x8b"
 SUFFIXES = {
     ".txt": "text",
@@ -50,7 +50,7 @@ class Source:
     stream: BinaryIO | None = None
 
     def chunks(self) -> Iterator[bytes]:
-        """All bytes, unpacked, a few MB at a time.
+        """All bytes, unpacked, a little at a time.
 
         Raises:
             DataError: it broke off, or cannot be read.
