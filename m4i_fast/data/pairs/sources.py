@@ -6,6 +6,7 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -111,29 +112,32 @@ def _format_of(suffix: str, head: bytes) -> str:
 
 
 def _json_format(suffix: str, text: str) -> str:
-    """One document or one object a line; text that only begins like JSON is text, where the name does not say JSON."""
+    """One document or one object a line; what only begins like JSON is text, where the name does not say JSON."""
+    if suffix != ".json" and text[1:].lstrip()[:1] not in ({"{", "]"} if text[0] == "[" else {'"', "}"}):
+        return "text"
     first, _, rest = text.partition("\n")
     try:
         value = json.loads(first)
     except (ValueError, RecursionError):
-        # A document over many lines, or one line longer than a glance.
-        return "json" if suffix == ".json" or not rest or text[1:].lstrip()[:1] in {'"', "{", "["} else "text"
-    if isinstance(value, dict) and (rest.strip() or "annotations" not in value):
-        return "jsonl"
-    return "json" if isinstance(value, dict) or text[1:].lstrip()[:1] in {"{", "]"} else "text"
+        return "json"  # a document over many lines, or one line longer than a glance
+    return "jsonl" if isinstance(value, dict) and (rest.strip() or "annotations" not in value) else "json"
 
 
-def _opened(path: Path) -> BinaryIO:
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
     try:
         file = open_regular(path)
-        if file.peek(2)[:2] == GZIP:
-            return gzip.GzipFile(fileobj=file)  # type: ignore[return-value]
     except FileNotFoundError as error:
         raise DataError("no such file", where=path, cure="Check the path.") from error
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise DataError(f"cannot be read ({reason})", where=path, cure="Give a file that can be read.") from error
-    return file
+    with file:
+        if file.peek(2)[:2] != GZIP:
+            yield file
+            return
+        with gzip.GzipFile(fileobj=file) as unpacked:
+            yield unpacked  # type: ignore[misc]  # it reads as one
 
 
 def _read(file: BinaryIO, size: int, path: Path) -> bytes:
