@@ -139,7 +139,8 @@ def test_standard_input(put: Put, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def _coco(rows: list[dict[str, Any]]) -> str:
-    notes = [{"image_id": int(row["id"]), "caption": text} for row in rows for text in row["references"]]
+    texts = [(int(row["id"]), text) for row in rows for text in row["references"]]
+    notes = [{"id": 70 + index, "image_id": id_, "caption": text} for index, (id_, text) in enumerate(texts)]
     return json.dumps({"images": [], "annotations": notes[1:] + notes[:1]})
 
 
@@ -449,7 +450,7 @@ def test_stopped_it_leaves_no_half_file(way: signal.Signals, put: Put, tmp_path:
         (("h.jsonl", "[1]\n[2]\n"), ("r.jsonl", jsonl(REFS)), ["h.jsonl", "not valid JSON"]),
         (("h.jsonl", "17\n"), ("r.jsonl", jsonl(REFS)), ["h.jsonl:1", "an object is wanted, not of type 'int'"]),
         (("h.jsonl", "\n \n"), ("r.jsonl", jsonl(REFS)), ["h.jsonl: it holds no hypotheses"]),
-        (("h.jsonl", '{"caption": "a"}\n'), ("r.jsonl", jsonl(REFS)), ["h.jsonl:1", "no id or image_id", "caption"]),
+        (("h.jsonl", '{"caption": "a"}\n'), ("r.jsonl", jsonl(REFS)), ["h.jsonl:1", "no image_id or id", "caption"]),
         (("h.jsonl", '{"id": 1}\n'), ("r.jsonl", jsonl(REFS)), ["h.jsonl:1", "no caption or text or hypothesis"]),
         (("h.jsonl", '{"id": 1, "caption": "", "text": ""}\n'), ("r.jsonl", jsonl(REFS)), ["both caption and text"]),
         (

@@ -20,7 +20,7 @@ from m4i_fast.kernels.statistics import kind_of
 
 __all__ = ["ReferenceRows", "Taken", "TextRows"]
 
-IDS = ("id", "image_id")
+IDS = ("image_id", "id")  # where both are, as in COCO captions, ``id`` only numbers the rows
 TEXTS = ("caption", "text", "hypothesis")
 LISTS = ("references", "captions")
 SINGLES = ("caption", "reference", "text")
@@ -190,7 +190,7 @@ def _placer(source: Source) -> Callable[[int], str]:
 
 def _key(row: Mapping[str, Any], names: tuple[str, ...], where: str, cure: str) -> str:
     found = [name for name in names if name in row]
-    if len(found) == 1:
+    if len(found) == 1 or (found and names is IDS):
         return found[0]
     wanted = " or ".join(names)
     said = f"there are both {' and '.join(found)}" if found else f"no {wanted}; there are: {', '.join(row) or 'none'}"
