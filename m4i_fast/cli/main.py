@@ -102,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except SystemExit as end:
         # Typer ends the process itself for these two, without a word that would help.
         if end.code == 130:
-            print("interrupted; what was finished is kept, and the same command goes on from there", file=sys.stderr)
+            print("interrupted; what was finished is kept: go on with the same command", file=sys.stderr)
         elif isinstance(end.__context__, BrokenPipeError):
             _reader_gone()
         raise

@@ -103,9 +103,11 @@ def test_lines_give_what_the_python_function_gives(put: Put, tmp_path: Path) -> 
     ids=["no last line feed", "carriage returns", "byte order mark", "gzip"],
 )
 def test_how_a_text_is_stored_does_not_show(change: Callable[[str], str | bytes], put: Put, tmp_path: Path) -> None:
-    out = tmp_path / "scores.parquet"
-    assert m4i("score", put("h", change(lines(SAID))), put("r.txt", lines(WANTED)), "--out", out, "-q").code == 0
-    assert np.array_equal(rows_of(out)[1], overlap(SAID, [[text] for text in WANTED]).values)
+    # A recipe that keeps every character, so that one too many would show.
+    out, recipe = tmp_path / "scores.parquet", "coco/coco-space"
+    asked = ("--recipe", recipe, "--out", out, "-q")
+    assert m4i("score", put("h", change(lines(SAID))), put("r.txt", lines(WANTED)), *asked).code == 0
+    assert np.array_equal(rows_of(out)[1], overlap(SAID, [[text] for text in WANTED], recipe=recipe).values)
 
 
 def test_blocks_and_chunks_do_not_show(put: Put, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,6 +289,14 @@ def test_an_id_twice_is_an_error(
     assert sorted(each.name for each in tmp_path.iterdir()) == ["h.jsonl", "r.jsonl"]
 
 
+def test_half_a_character_in_a_text_is_scored_as_any_other(put: Put, tmp_path: Path) -> None:
+    hyps = put("h.jsonl", '{"id": 1, "caption": "a \\ud83d dog"}\n')
+    refs = put("r.jsonl", '{"id": 1, "references": ["a \\ud83d dog", "\\udfff"]}\n')
+    out = tmp_path / "scores.parquet"
+    assert m4i("score", hyps, refs, "--recipe", "nltk", "--out", out, "-q").code == 0
+    assert rows_of(out)[1][0, 2] == 1.0
+
+
 # --- recipes and the summary
 
 
@@ -425,6 +435,8 @@ def test_stopped_it_leaves_no_half_file(way: signal.Signals, put: Put, tmp_path:
         process.send_signal(way)
         process.wait(60)
         assert process.returncode == (130 if way == signal.SIGINT else -signal.SIGKILL)
+        assert process.stderr is not None
+        assert way == signal.SIGKILL or b"interrupted; what was finished is kept" in process.stderr.read()
     assert not out.exists()
     assert way == signal.SIGKILL or list(out.parent.iterdir()) == []
 
