@@ -28,8 +28,8 @@ __all__ = [
     "BACKENDS",
     "CORES",
     "ROWS_A_THREAD",
-    "PreparedReferences",
     "Formula",
+    "PreparedReferences",
     "as_rows",
     "backend_name",
     "built_backends",
@@ -226,7 +226,7 @@ def overlap_scores(
 ) -> list[Reals] | None:
     """Count and score in one go: float64 [N, 7] a formula; None where the C++ core is not in use.
 
-    The same numbers as ``core_scores`` of ``overlap_statistics``, whose errors it raises; faster, since no count is kept.
+    The same numbers as ``core_scores`` of ``overlap_statistics``, whose errors it raises; faster: no count is kept.
     """
     core = core_in_use()
     if core is None:

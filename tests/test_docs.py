@@ -268,6 +268,31 @@ def test_every_format_has_a_section_and_all_but_parquet_an_example() -> None:
     assert {json.loads(block.comment).get("format") for block in EXAMPLES} - {None} == set(FORMATS) - {"parquet"}
 
 
+# --- the example of score.md
+
+
+def test_the_example_of_score_prints_and_writes_what_the_page_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blocks = {block.comment: block.text for block in _blocks() if block.page.name == "score.md" and block.comment}
+    monkeypatch.chdir(tmp_path)
+    for comment, text in blocks.items():
+        if comment.startswith("write: "):
+            Path(comment.removeprefix("write: ")).write_text(text, encoding="utf-8")
+    (words,) = _calls(blocks["run: score"])
+    with contextlib.suppress(SystemExit):
+        main(words[1:])
+    printed = [line.rstrip() for line in capsys.readouterr().out.splitlines() if line.strip()]
+    assert printed == blocks["prints: score"].splitlines()
+    assert Path("scores.csv").read_text(encoding="utf-8") == blocks["holds: scores.csv"]
+
+
+def test_every_option_of_score_is_on_its_page() -> None:
+    text = (DOCS / "score.md").read_text(encoding="utf-8")
+    options = {option for option in _options(COMMAND.commands["score"]) if option.startswith("-")}
+    assert {option for option in options if f"`{option}`" not in text} == set()
+
+
 # --- Python
 
 

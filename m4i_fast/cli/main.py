@@ -25,6 +25,7 @@ from m4i_fast.cli import (
     overlap,
     query,
     report,
+    score,
     train,
 )
 from m4i_fast.errors import M4IError, UserError
@@ -63,6 +64,7 @@ app.command("demo", short_help="See it work: three audits of captioners trained 
 app.command("audit", short_help="A whole audit from one settings file.")(audit.audit)
 app.command("query", short_help="Ask a captioner about every image.")(query.query)
 app.command("overlap", short_help="Score captions with ROUGE and BLEU.")(overlap.overlap)
+app.command("score", short_help="ROUGE and BLEU of captions in files.")(score.score)
 app.command("encode", short_help="Turn images and captions into vectors.")(encode.encode)
 app.add_typer(attack.app, name="attack")
 app.command("evaluate", short_help="Open the labels and reach the verdict.")(evaluate.evaluate)
@@ -102,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except SystemExit as end:
         # Typer ends the process itself for these two, without a word that would help.
         if end.code == 130:
-            print("interrupted; what was finished is kept, and the same command goes on from there", file=sys.stderr)
+            print("interrupted; what was finished is kept: go on with the same command", file=sys.stderr)
         elif isinstance(end.__context__, BrokenPipeError):
             _reader_gone()
         raise

@@ -11,7 +11,15 @@ from typing import Any
 
 from m4i_fast.errors import DataError
 
-__all__ = ["NotRegularFileError", "open_regular", "read_bytes", "read_json_text", "read_text", "why_unreadable"]
+__all__ = [
+    "NotRegularFileError",
+    "not_utf8",
+    "open_regular",
+    "read_bytes",
+    "read_json_text",
+    "read_text",
+    "why_unreadable",
+]
 
 
 class NotRegularFileError(OSError):
@@ -86,14 +94,26 @@ def read_text(path: Path) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        before = content[: error.start]
-        line = before.count(b"\n") + 1
-        column = error.start - (before.rfind(b"\n") + 1) + 1
-        raise DataError(
-            f"not UTF-8 text (byte 0x{content[error.start]:02x})",
-            where=f"{path}:{line}:{column}",
-            cure="Convert it, for example: iconv -f ISO-8859-1 -t UTF-8 OLD > NEW",
-        ) from error
+        raise not_utf8(path, content, error) from error
+
+
+def not_utf8(name: object, content: bytes, error: UnicodeDecodeError, *, lines_before: int = 0) -> DataError:
+    """What to say of bytes that are not UTF-8: line and column of the first wrong one.
+
+    Args:
+        name: of the file.
+        content: what was decoded, from the beginning of a line.
+        error: what came of it.
+        lines_before: lines of the file before ``content``.
+    """
+    before = content[: error.start]
+    line = lines_before + before.count(b"\n") + 1
+    column = error.start - (before.rfind(b"\n") + 1) + 1
+    return DataError(
+        f"not UTF-8 text (byte 0x{content[error.start]:02x})",
+        where=f"{name}:{line}:{column}",
+        cure="Convert it, for example: iconv -f ISO-8859-1 -t UTF-8 OLD > NEW",
+    )
 
 
 def read_json_text(text: str, *, path: Path, line: int | None = None) -> Any:

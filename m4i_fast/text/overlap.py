@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from m4i_fast.kernels.backend import PreparedReferences, overlap_scores, overlap_statistics, set_statistics
 from m4i_fast.kernels.ids import TokenIds, id_statistics
+from m4i_fast.kernels.statistics import OverlapStatistics
 from m4i_fast.text.recipes import COLUMNS, IDS, SUM_COMPENSATES, Recipe, recipe_named, scores
 
-__all__ = ["OverlapTable", "References", "overlap", "overlap_ids", "overlaps"]
+__all__ = ["Counted", "OverlapTable", "References", "counted", "overlap", "overlap_ids", "overlaps"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,27 @@ def _tables(
             tables = [scores(counts, recipe, sets) for recipe in some.values()]
         values.update(zip(some, tables, strict=True))
     return [OverlapTable(COLUMNS, values[i], recipe.signature) for i, recipe in enumerate(recipes)]
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Scores of N hypotheses by one recipe, float64 [N, 7] as in ``OverlapTable``, and the counts behind them."""
+
+    recipe: Recipe
+    values: npt.NDArray[np.float64]
+    counts: OverlapStatistics
+
+
+def counted(
+    hypotheses: Sequence[str], references: Sequence[Sequence[str]], recipes: Sequence[Recipe]
+) -> tuple[Counted, ...]:
+    """As ``overlaps``, with the integers too: what a corpus is scored by."""
+    counts: dict[str, OverlapStatistics] = {}
+    for each in recipes:
+        if each.tokeniser not in counts:
+            counts[each.tokeniser] = overlap_statistics(hypotheses, references, tokeniser=each.tokeniser)
+    sets = set_statistics(hypotheses, references) if any(each.counts_sets for each in recipes) else None
+    return tuple(Counted(each, scores(counts[each.tokeniser], each, sets), counts[each.tokeniser]) for each in recipes)
 
 
 def overlap_ids(

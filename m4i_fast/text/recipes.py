@@ -30,20 +30,30 @@ attack fits its SVM on that of ROUGE-1, ROUGE-2 and ROUGE-L.
 
 from __future__ import annotations
 
-import math
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from m4i_fast.errors import ConfigError
 from m4i_fast.kernels.backend import Formula, core_scores
-from m4i_fast.kernels.statistics import ORDERS, OverlapStatistics, SetStatistics
+from m4i_fast.kernels.statistics import OverlapStatistics, SetStatistics
+from m4i_fast.text.bleu import BleuSums, bleu_of_coco, bleu_of_nltk, bleu_of_sacrebleu
 
-__all__ = ["COLUMNS", "IDS", "RECIPES", "REDUCTIONS", "SUM_COMPENSATES", "VERSION", "Recipe", "recipe_named", "scores"]
+__all__ = [
+    "COLUMNS",
+    "IDS",
+    "RECIPES",
+    "REDUCTIONS",
+    "SUM_COMPENSATES",
+    "VERSION",
+    "Recipe",
+    "corpus_bleu",
+    "recipe_named",
+    "scores",
+]
 
 COLUMNS: Final = ("rouge_1", "rouge_2", "rouge_l", "bleu_1", "bleu_2", "bleu_3", "bleu_4")
 REDUCTIONS: Final = ("max", "mean")
@@ -53,10 +63,6 @@ VERSION: Final = "0.1.0"
 """The release in which a definition last changed: equal signatures mean equal formulas."""
 
 BETA: Final = 1.2
-TINY: Final = 1e-15  # these two as in pycocoevalcap: a guess without any n-gram still gives a number near 0
-SMALL: Final = 1e-9
-LOG_OF_NOTHING: Final = -9999999999.0  # sacrebleu's
-EPSILON: Final = 0.1  # nltk's method1
 
 SUM_COMPENSATES: Final = sum([1.0, 1e100, 1.0, -1e100]) == 2.0
 """Whether ``sum()`` of floats carries its rounding along, as from Python 3.12 on; sacrebleu's last bits follow."""
@@ -86,13 +92,19 @@ class Recipe:
         return RECIPES[self.name].sets
 
 
+class Bleu(Protocol):
+    """A formula of ``m4i_fast.text.bleu``."""
+
+    def __call__(self, sums: BleuSums, variant: str, /, *, corpus: bool = False) -> list[Reals]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Definition:
     numbers: Mapping[str, int]  # by variant, the default first: as the C++ core knows it
     tokenisers: tuple[str, ...]  # the default first
     remarks: tuple[str, ...]
     rouge_l: Callable[[OverlapStatistics, str], Reals]
-    bleu: Callable[[Integers, Integers, Integers, str], list[Reals]]
+    bleu: Bleu
     reductions: tuple[str, ...] = REDUCTIONS  # the default first
     sets: bool = False
 
@@ -159,6 +171,20 @@ def scores(counts: OverlapStatistics, recipe: Recipe, sets: SetStatistics | None
         rows = np.diff(counts.offsets) > 0
         values[rows, :3] = np.stack(_rouge_of_sets(counts, sets, recipe.reduce), axis=1)
     return values
+
+
+def corpus_bleu(sums: BleuSums, recipe: Recipe) -> Reals | None:
+    """BLEU-1 .. BLEU-4 of M corpora, float64 [M, 4], as the recipe's package says it of a whole corpus.
+
+    None where the recipe takes the mean over references: a corpus clips its counts by all references of a record.
+
+    >>> one = BleuSums.of_sentences(np.array([[4, 3, 2, 1]]), np.array([4]), np.array([4]))
+    >>> corpus_bleu(one, recipe_named("sacrebleu")).round(6).tolist()
+    [[100.0, 100.0, 100.0, 100.0]]
+    """
+    if recipe.reduce != "max":
+        return None
+    return np.stack(RECIPES[recipe.name].bleu(sums, recipe.variant, corpus=True), axis=1)
 
 
 def _scores(counts: OverlapStatistics, recipe: Recipe) -> Reals:
@@ -254,82 +280,10 @@ def _bleu(counts: OverlapStatistics, recipe: Recipe, rows: npt.NDArray[np.bool_]
     bleu = RECIPES[recipe.name].bleu
     if recipe.reduce == "mean":
         guessed = _of_pairs(counts, counts.hypothesis_length)
-        against_each = bleu(counts.matches, guessed, counts.reference_length, recipe.variant)
+        against_each = bleu(BleuSums.of_sentences(counts.matches, guessed, counts.reference_length), recipe.variant)
         return [_reduced(column, counts, "mean") for column in against_each]
     best, guessed, closest = counts.best_matches[rows], counts.hypothesis_length[rows], counts.closest_length[rows]
-    return bleu(best, guessed, closest, recipe.variant)
-
-
-# ``matched``: int32 [M, 4], lengths: int32 [M]; each gives four arrays float64 [M].
-
-
-def _bleu_of_coco(matched: Integers, guessed: Integers, wanted: Integers, _: str) -> list[Reals]:
-    ratio = (guessed + TINY) / (wanted + SMALL)
-    short = ratio < 1
-    penalty = np.ones_like(ratio)
-    penalty[short] = _exponential(1 - 1 / ratio[short])
-    product = np.ones_like(ratio)
-    columns = []
-    for n in range(1, ORDERS + 1):
-        product = product * ((matched[:, n - 1] + TINY) / (np.maximum(guessed - (n - 1), 0) + SMALL))
-        columns.append(_power(product, 1 / n) * penalty)
-    return columns
-
-
-# numpy's own pow and exp may be vector versions with another last bit; pow even takes ** 0.5 for a square root.
-
-
-def _power(values: Reals, exponent: float) -> Reals:
-    return np.array([value**exponent for value in values.tolist()], dtype=np.float64)
-
-
-def _exponential(values: Reals) -> Reals:
-    return np.array([math.exp(value) for value in values.tolist()], dtype=np.float64)
-
-
-# Both packages go sentence by sentence through Python's own arithmetic, whose last bits are to be kept.
-
-
-def _bleu_of_sacrebleu(matched: Integers, guessed: Integers, wanted: Integers, variant: str) -> list[Reals]:
-    rows = zip(matched.tolist(), guessed.tolist(), wanted.tolist(), strict=True)
-    values = np.array([_sacrebleu(*row, smooth=variant == "exp") for row in rows], np.float64).reshape(-1, ORDERS)
-    return list(values.T)
-
-
-def _sacrebleu(matched: list[int], guessed: int, wanted: int, *, smooth: bool) -> list[float]:
-    if not any(matched):
-        return [0.0] * ORDERS
-    penalty = math.exp(1 - wanted / guessed) if guessed < wanted else 1.0
-    logarithms: list[float] = []
-    found, unmatched = [], 0
-    for n, shared in enumerate(matched):
-        total = guessed - n
-        if total > 0:
-            unmatched += shared == 0
-            precision = 100.0 * shared / total if shared else 100.0 / (2**unmatched * total) if smooth else 0.0
-            logarithms.append(math.log(precision) if precision else LOG_OF_NOTHING)
-        found.append(penalty * math.exp(sum(logarithms) / len(logarithms)))
-    return found
-
-
-def _bleu_of_nltk(matched: Integers, guessed: Integers, wanted: Integers, variant: str) -> list[Reals]:
-    rows = zip(matched.tolist(), guessed.tolist(), wanted.tolist(), strict=True)
-    values = np.array([_nltk(*row, smooth=variant == "method1") for row in rows], np.float64).reshape(-1, ORDERS)
-    return list(values.T)
-
-
-def _nltk(matched: list[int], guessed: int, wanted: int, *, smooth: bool) -> list[float]:
-    if not matched[0]:
-        return [0.0] * ORDERS
-    penalty = 1.0 if guessed > wanted else math.exp(1 - wanted / guessed)
-    logarithms = []
-    for n, shared in enumerate(matched):
-        total = max(guessed - n, 1)
-        precision = shared / total if shared else EPSILON / total if smooth else sys.float_info.min
-        logarithms.append(math.log(precision))
-    return [
-        penalty * math.exp(math.fsum(1 / n * logarithm for logarithm in logarithms[:n])) for n in range(1, ORDERS + 1)
-    ]
+    return bleu(BleuSums.of_sentences(best, guessed, closest), recipe.variant)
 
 
 RECIPES: Final = {
@@ -338,19 +292,17 @@ RECIPES: Final = {
         ("words", "coco-space", "whitespace", "rouge-score"),
         (f"beta:{BETA}",),
         _rouge_l_of_coco,
-        _bleu_of_coco,
+        bleu_of_coco,
     ),
     "rouge-score": _Definition(
-        {"": 1}, ("rouge-score", "porter", "words", "whitespace"), (), _rouge_l_of_f1, _bleu_of_coco
+        {"": 1}, ("rouge-score", "porter", "words", "whitespace"), (), _rouge_l_of_f1, bleu_of_coco
     ),
     "sacrebleu": _Definition(
-        {"exp": 2, "none": 3}, ("13a", "words", "whitespace"), ("scale:100",), _rouge_l_of_f1, _bleu_of_sacrebleu
+        {"exp": 2, "none": 3}, ("13a", "words", "whitespace"), ("scale:100",), _rouge_l_of_f1, bleu_of_sacrebleu
     ),
-    "nltk": _Definition(
-        {"method0": 4, "method1": 5}, ("whitespace", "words", "13a"), (), _rouge_l_of_f1, _bleu_of_nltk
-    ),
+    "nltk": _Definition({"method0": 4, "method1": 5}, ("whitespace", "words", "13a"), (), _rouge_l_of_f1, bleu_of_nltk),
     "m4i": _Definition(
-        {"": 4}, ("whitespace",), ("sets",), _rouge_l_of_f1, _bleu_of_nltk, reductions=("mean", "max"), sets=True
+        {"": 4}, ("whitespace",), ("sets",), _rouge_l_of_f1, bleu_of_nltk, reductions=("mean", "max"), sets=True
     ),
 }
 """By name: variants, tokenisers that fit (the default first), what the signature must say, and ROUGE-L and BLEU."""

@@ -66,6 +66,7 @@ def test_the_commands_are_these() -> None:
         "overlap",
         "query",
         "report",
+        "score",
         "train captioner",
         "train encoders",
     ]
