@@ -123,13 +123,10 @@ template <typename Work>
 struct Scoring {
     Work work;
     std::vector<m4i::Scorer> scorers;
-    std::vector<double*> values;  // a table for each scorer, of all records
 
     void operator()(Job& job) {
         work(job);
-        for (std::size_t i = 0; i < scorers.size(); ++i) {
-            scorers[i].score(job.results.counted(), job.batch.sizes.size(), values[i] + job.first * m4i::kScores);
-        }
+        for (m4i::Scorer& scorer : scorers) scorer.score(job.results.counted(), job.batch.sizes.size(), job.first);
     }
 };
 
@@ -189,17 +186,20 @@ using Definitions = std::vector<std::pair<int, bool>>;
 template <typename Work, typename Gather>
 nb::list scores_of(std::vector<Work> works, std::size_t records, const Definitions& definitions, bool exact_sum,
                    Gather gather) {
-    std::vector<std::vector<double>> tables;
-    std::vector<double*> values;
-    for (std::size_t i = 0; i < definitions.size(); ++i) {
-        tables.emplace_back(records * m4i::kScores);
-        values.push_back(tables.back().data());
-    }
+    std::vector<std::vector<double>> tables(definitions.size());
+    for (std::vector<double>& table : tables) table.resize(records * m4i::kScores);
     std::vector<Scoring<Work>> scoring;
     for (Work& work : works) {
         std::vector<m4i::Scorer> scorers;
-        for (const auto& [number, mean] : definitions) scorers.emplace_back(definition_of(number), mean, exact_sum);
-        scoring.push_back({std::move(work), std::move(scorers), values});
+        for (std::size_t i = 0; i < definitions.size(); ++i) {
+            const m4i::Definition definition = definition_of(definitions[i].first);
+            const bool mean = definitions[i].second;
+            double* const values = tables[i].data();
+            const bool joined = std::any_of(scorers.begin(), scorers.end(),
+                                            [&](m4i::Scorer& each) { return each.join(definition, mean, values); });
+            if (!joined) scorers.emplace_back(definition, mean, exact_sum, values);
+        }
+        scoring.push_back({std::move(work), std::move(scorers)});
     }
     run(std::move(scoring), records, gather, [](const Job&) {});
     nb::list arrays;

@@ -55,7 +55,7 @@ nb::dict set_statistics(nb::object given, nb::object given_references, nb::calla
 nb::object scores(Array<std::int64_t> offsets, Integers hypothesis_length, Integers hypothesis_length_lcs,
                   Integers best_matches, Integers closest_length, Integers lcs, Integers matches,
                   Integers reference_length, Integers reference_length_lcs, int definition, bool mean, bool exact_sum) {
-    Scorer scorer(definition_of(definition), mean, exact_sum);
+    const Definition chosen = definition_of(definition);
     if (offsets.size() == 0) throw nb::value_error("offsets is empty");
     const std::size_t records = offsets.size() - 1;
     const std::int64_t* const at = offsets.data();
@@ -79,7 +79,7 @@ nb::object scores(Array<std::int64_t> offsets, Integers hypothesis_length, Integ
     std::vector<double> values(records * kScores);
     {
         nb::gil_scoped_release released;
-        scorer.score(counted, records, values.data());
+        Scorer(chosen, mean, exact_sum, values.data()).score(counted, records, 0);
     }
     return array_of(std::move(values), {records, kScores});
 }

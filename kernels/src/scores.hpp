@@ -35,17 +35,26 @@ struct Counted {
     const std::int32_t* reference_length_lcs;
 };
 
-// One recipe's formulas; what it remembers makes it worth keeping. `mean`: of the scores against each reference alone.
-// `exact_sum`: whether this Python's sum() compensates rounding (from 3.12 on), which sacrebleu uses.
+// The formulas of one recipe, or of several that have them in common but for ROUGE-L; what is remembered makes it worth
+// keeping. `mean`: of the scores against each reference alone. `exact_sum`: whether this Python's sum() compensates
+// rounding (from 3.12 on), which sacrebleu uses.
 class Scorer {
 public:
-    Scorer(Definition definition, bool mean, bool exact_sum);
+    Scorer(Definition definition, bool mean, bool exact_sum, double* values);
 
-    // kScores values a record, NaN without a reference.
-    void score(const Counted& counted, std::size_t records, double* values);
+    // Takes one more recipe in, if that is possible.
+    bool join(Definition definition, bool mean, double* values);
+
+    // Writes kScores values a record, NaN without a reference, at `first` and after it.
+    void score(const Counted& counted, std::size_t records, std::size_t first);
 
 private:
-    bool coco_, mean_;
+    double** table_of(Definition definition) { return definition == Definition::coco ? &coco_ : &plain_; }
+
+    Definition definition_;
+    bool mean_;
+    double* coco_ = nullptr;   // with ROUGE-L as pycocoevalcap has it
+    double* plain_ = nullptr;  // with ROUGE-L as F1
     std::variant<CocoBleu, SacreBleu, NltkBleu> bleu_;
 };
 
