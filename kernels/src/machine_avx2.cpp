@@ -232,7 +232,7 @@ void subsequences(const IdPair* pairs, size_t count, uint64_t* room, int32_t* le
 }
 
 template <bool Ngrams>
-using Narrow = SmallGroup<32, PlainCells, Ngrams, PlainWriter>;
+using Narrow = SmallGroup<32, PlainRows, PlainCells, Ngrams, PlainWriter>;
 
 template <bool Ngrams>
 void compare_small(const SmallPair* pairs, size_t count, uint64_t* room, int32_t* subsequence, Counts* matches,

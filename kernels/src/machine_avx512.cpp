@@ -163,6 +163,14 @@ struct Hits<Small, Words> {
     __m512i hypothesis[Words];
 };
 
+struct MaskedRows {
+    static void load(const Small* tokens, uint32_t length, Small none, Small* row) {
+        const auto here = static_cast<__mmask16>(_bzhi_u32(0xFFFF, length));
+        const __m256i fill = _mm256_set1_epi16(static_cast<short>(none));
+        _mm256_store_si256(reinterpret_cast<__m256i*>(row), _mm256_mask_loadu_epi16(fill, here, tokens));
+    }
+};
+
 // In halves: comparing whole vectors gives masks, and 0.45 ns a place where this takes 0.34 (Zen 4).
 struct HalvedCells {
     template <typename Lanes>
@@ -260,7 +268,7 @@ void subsequences(const IdPair* pairs, size_t count, uint64_t* room, int32_t* le
 }
 
 template <bool Ngrams>
-using Narrow = SmallGroup<64, HalvedCells, Ngrams, Writer>;
+using Narrow = SmallGroup<64, MaskedRows, HalvedCells, Ngrams, Writer>;
 
 template <bool Ngrams>
 void compare_small(const SmallPair* pairs, size_t count, uint64_t* room, int32_t* subsequence, Counts* matches,

@@ -42,7 +42,7 @@ constexpr size_t kOrdered = 512;   // pairs brought into order at once
 constexpr uint32_t kLengths = 64;  // longer references are not told apart
 constexpr uint32_t kNarrow = 16;   // tokens of the narrowest lane; each width has twice as many as the one before
 constexpr uint32_t kWidths = 3;
-constexpr uint32_t kPart = 8;      // tokens that are laid into lanes at once
+constexpr size_t kTurned = 8;      // rows and columns that change places at once
 
 template <int Width>
 using WordOf = std::conditional_t<Width == 0, uint16_t, std::conditional_t<Width == 1, uint32_t, uint64_t>>;
@@ -189,34 +189,32 @@ struct PlainCells {
 // For numbers of 16 bits and hypotheses of up to kNarrow tokens: what stands at one place is compared for all lanes at
 // once, so no pair needs a look of its own. `Cells::four` adds, in each lane, the bits of the hypothesis tokens that equal
 // each of four reference tokens.
-template <size_t Bytes, typename Cells, bool Ngrams, typename Writer>
+// `Rows::load` copies tokens and fills up with `none`.
+template <size_t Bytes, typename Rows, typename Cells, bool Ngrams, typename Writer>
 struct SmallGroup {
     static constexpr size_t many = Bytes / sizeof(Small);
     typedef Small Lanes __attribute__((vector_size(Bytes)));
-    typedef Small Part __attribute__((vector_size(16)));
 
     static void of(const PairOf<Small>* pairs, const uint16_t* order, size_t count, const Results& results) {
-        // Unlike numbers fill what is beyond a text's end: they equal nothing.
-        alignas(64) Lanes hypothesis[kNarrow];
-        alignas(64) Lanes reference[kPart];
         uint32_t most = 0, longest = 0;
         for (size_t lane = 0; lane < count; ++lane) {
             most = std::max(most, pairs[order[lane]].hypothesis_length);
             longest = std::max(longest, pairs[order[lane]].reference_length);
         }
-        for (uint32_t at = 0; at < most; at += kPart) {
-            lay(hypothesis + at, count, Small{kFill}, [&](size_t lane) {
-                const PairOf<Small>& pair = pairs[order[lane]];
-                return Span{pair.hypothesis, pair.hypothesis_length, at};
-            });
-        }
+        // Unlike numbers fill what is beyond a text's end: they equal nothing.
+        alignas(64) Lanes hypothesis[kNarrow], reference[kNarrow];
+        lay(hypothesis, count, kFill, most, [&](size_t lane) {
+            const PairOf<Small>& pair = pairs[order[lane]];
+            return Span{pair.hypothesis, pair.hypothesis_length};
+        });
         Course<Small, many, Ngrams> course;
-        for (uint32_t at = 0; at < longest; at += kPart) {
-            lay(reference, count, Small{kFill + 1}, [&](size_t lane) {
+        for (uint32_t at = 0; at < longest; at += kNarrow) {
+            const uint32_t here = std::min(kNarrow, longest - at);
+            lay(reference, count, kFill + 1, here, [&](size_t lane) {
                 const PairOf<Small>& pair = pairs[order[lane]];
-                return Span{pair.reference, pair.reference_length, at};
+                const uint32_t from = std::min(at, pair.reference_length);
+                return Span{pair.reference + from, pair.reference_length - from};
             });
-            const uint32_t here = std::min<uint32_t>(kPart, longest - at);
             for (uint32_t j = 0; j < here; j += 4) {
                 Lanes hit[4] = {};
                 Cells::four(hypothesis, most, reference + j, hit);
@@ -229,39 +227,51 @@ struct SmallGroup {
 private:
     struct Span {
         const Small* tokens;
-        uint32_t length, at;
+        uint32_t length;
     };
 
-    // Tokens `at` to `at` + kPart of each lane's text, turned so that out[i] holds the i-th of every lane.
+    // The first kNarrow tokens of each lane's text, turned so that out[i] holds the i-th of every lane; the first `wanted`
+    // of them, and some more.
     template <typename Text>
-    static void lay(Lanes* out, size_t count, Small none, Text text) {
-        const Part numbers = {0, 1, 2, 3, 4, 5, 6, 7};
-        static constexpr Small nothing[kPart] = {};
-        for (size_t first = 0; first < many; first += 8) {
-            Part rows[8];
-            for (size_t i = 0; i < 8; ++i) {
-                const Span span = first + i < count ? text(first + i) : Span{nothing, 0, 0};
-                const uint32_t from = std::min(span.at, span.length);
-                Part tokens;
-                std::memcpy(&tokens, span.tokens + from, sizeof tokens);
-                rows[i] = numbers < static_cast<Small>(std::min(span.length - from, kPart)) ? tokens : Part{} + none;
+    static void lay(Lanes* out, size_t count, Small none, uint32_t wanted, Text text) {
+        for (size_t first = 0; first < many; first += kTurned) {
+            alignas(64) Small rows[kTurned][kNarrow];
+            for (size_t i = 0; i < kTurned; ++i) {
+                const Span span = first + i < count ? text(first + i) : Span{rows[0], 0};
+                Rows::load(span.tokens, std::min(span.length, kNarrow), none, rows[i]);
             }
-            turn(rows);
-            for (size_t i = 0; i < 8; ++i) std::memcpy(reinterpret_cast<Small*>(out + i) + first, &rows[i], sizeof rows[i]);
+            for (size_t from = 0; from < wanted; from += kTurned) turn(&rows[0][from], out + from, first);
         }
     }
 
-    // Eight rows of eight to eight columns.
-    static void turn(Part* rows) {
-        const Part low16 = {0, 8, 1, 9, 2, 10, 3, 11}, high16 = {4, 12, 5, 13, 6, 14, 7, 15};
-        Part next[8];
+    // A square of rows to columns.
+    static void turn(const Small* rows, Lanes* out, size_t first) {
+        typedef Small Part __attribute__((vector_size(kTurned * sizeof(Small))));
+        const Part low = {0, 8, 1, 9, 2, 10, 3, 11}, high = {4, 12, 5, 13, 6, 14, 7, 15};
+        Part parts[kTurned], next[kTurned];
+        for (size_t i = 0; i < kTurned; ++i) std::memcpy(&parts[i], rows + i * kNarrow, sizeof parts[i]);
+        // Each round rotates the bits of (row, column) by one place.
         for (int round = 0; round < 3; ++round) {
-            for (int i = 0; i < 4; ++i) {
-                next[2 * i] = __builtin_shuffle(rows[i], rows[i + 4], low16);
-                next[2 * i + 1] = __builtin_shuffle(rows[i], rows[i + 4], high16);
+            for (size_t i = 0; i < kTurned / 2; ++i) {
+                next[2 * i] = __builtin_shuffle(parts[i], parts[i + kTurned / 2], low);
+                next[2 * i + 1] = __builtin_shuffle(parts[i], parts[i + kTurned / 2], high);
             }
-            for (int i = 0; i < 8; ++i) rows[i] = next[i];
+            std::copy_n(next, kTurned, parts);
         }
+        for (size_t i = 0; i < kTurned; ++i) {
+            std::memcpy(reinterpret_cast<Small*>(out + i) + first, &parts[i], sizeof parts[i]);
+        }
+    }
+};
+
+struct PlainRows {
+    static void load(const Small* tokens, uint32_t length, Small none, Small* row) {
+        typedef Small Row __attribute__((vector_size(kNarrow * sizeof(Small))));
+        const Row numbers = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+        Row loaded;
+        std::memcpy(&loaded, tokens, sizeof loaded);
+        loaded = numbers < static_cast<Small>(length) ? loaded : Row{} + none;
+        std::memcpy(row, &loaded, sizeof loaded);
     }
 };
 
@@ -290,7 +300,8 @@ inline void compare_in_groups(const PairOf<Token>* pairs, size_t count, uint64_t
     }
 }
 
-// Pairs as they come; where the hypothesis is too long for `Narrow`, through `Group`, neighbours of one width together.
+// Pairs as they come, but for references beyond kNarrow tokens, which go together; where the hypothesis is too long for
+// `Narrow`, through `Group`, neighbours of one width together.
 template <template <bool> typename Narrow, template <typename, int, bool> typename Group, bool Ngrams>
 inline void compare_small_in_groups(const PairOf<Small>* pairs, size_t count, uint64_t* room, int32_t* subsequence,
                                     Counts* matches, Used* used) {
@@ -298,26 +309,30 @@ inline void compare_small_in_groups(const PairOf<Small>* pairs, size_t count, ui
         const size_t some = std::min(kOrdered, count - first);
         const Results results{subsequence + first, matches + first, used + first};
         const PairOf<Small>* const here = pairs + first;
-        uint16_t narrow[kOrdered], wide[kOrdered];
-        size_t narrows = 0, wides = 0;
+        uint16_t narrow[kOrdered], longer[kOrdered], wide[kOrdered];
+        size_t narrows = 0, longers = 0, wides = 0;
         for (size_t i = 0; i < some; ++i) {
-            const bool fits = here[i].hypothesis_length <= kNarrow;
-            narrow[narrows] = wide[wides] = static_cast<uint16_t>(i);
-            narrows += fits;
+            const bool fits = here[i].hypothesis_length <= kNarrow, ends = here[i].reference_length <= kNarrow;
+            narrow[narrows] = longer[longers] = wide[wides] = static_cast<uint16_t>(i);
+            narrows += fits & ends;
+            longers += fits & !ends;
             wides += !fits;
         }
-        for (size_t i = 0; i < narrows; i += Narrow<Ngrams>::many) {
-            Narrow<Ngrams>::of(here, narrow + i, std::min<size_t>(Narrow<Ngrams>::many, narrows - i), results);
-        }
+        const auto take = [&]<typename Kind>(const uint16_t* order, size_t in_order, Kind, auto... more) {
+            for (size_t i = 0; i < in_order; i += Kind::many) {
+                Kind::of(here, order + i, std::min(Kind::many, in_order - i), more..., results);
+            }
+        };
+        take(narrow, narrows, Narrow<Ngrams>());
+        take(longer, longers, Narrow<Ngrams>());
         for (size_t i = 0; i < wides;) {
-            const bool middle = here[wide[i]].hypothesis_length <= 2 * kNarrow;
+            const auto middle = [&](size_t at) { return here[wide[at]].hypothesis_length <= 2 * kNarrow; };
             size_t end = i + 1;
-            const size_t most = middle ? Group<Small, 1, Ngrams>::many : Group<Small, 2, Ngrams>::many;
-            while (end < wides && end - i < most && (here[wide[end]].hypothesis_length <= 2 * kNarrow) == middle) ++end;
-            if (middle) {
-                Group<Small, 1, Ngrams>::of(here, wide + i, end - i, room, results);
+            while (end < wides && middle(end) == middle(i)) ++end;
+            if (middle(i)) {
+                take(wide + i, end - i, Group<Small, 1, Ngrams>(), room);
             } else {
-                Group<Small, 2, Ngrams>::of(here, wide + i, end - i, room, results);
+                take(wide + i, end - i, Group<Small, 2, Ngrams>(), room);
             }
             i = end;
         }

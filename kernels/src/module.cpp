@@ -218,7 +218,6 @@ struct Given {
     }
 
     void operator()(Batch& batch, std::size_t record) const {
-        fetch_ahead(hypotheses, &references, record);
         gather_record(hypotheses[record], row_of(references[record]), way, batch);
     }
 
@@ -268,7 +267,6 @@ public:
 private:
     auto gathering(const Rows& hypotheses) const {
         return [this, &hypotheses](Batch& batch, std::size_t record) {
-            fetch_ahead(hypotheses, nullptr, record);
             gather_text(hypotheses[record], {prepared_.tokeniser(), encode_}, batch);
             batch.sizes.push_back(prepared_.size(record) + 1);
         };

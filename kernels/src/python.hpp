@@ -76,38 +76,15 @@ public:
 
     std::size_t size() const { return static_cast<std::size_t>(PySequence_Fast_GET_SIZE(rows_.ptr())); }
 
-    // Borrowed; nullptr beyond the end.
-    PyObject* find(std::size_t i) const { return i < size() ? PySequence_Fast_ITEMS(rows_.ptr())[i] : nullptr; }
-
+    // Borrowed.
     PyObject* operator[](std::size_t i) const {
-        PyObject* const item = find(i);
-        if (item == nullptr) throw nb::value_error("a list was changed while it was read");
-        return item;
+        if (i >= size()) throw nb::value_error("a list was changed while it was read");
+        return PySequence_Fast_ITEMS(rows_.ptr())[i];
     }
 
 private:
     nb::object rows_;
 };
-
-// Python's objects lie about in memory, and each step to a text waits for the one before: list, its items, the texts. So
-// they are fetched some records ahead.
-inline void fetch_ahead(const Rows& hypotheses, const Rows* references, std::size_t record) {
-    constexpr std::size_t kRows = 24, kItems = 16, kTexts = 8;
-    constexpr Py_ssize_t kMost = 8;
-    const auto fetch_text = [](PyObject* text) {
-        __builtin_prefetch(text);
-        __builtin_prefetch(reinterpret_cast<char*>(text) + 64);
-    };
-    if (PyObject* const text = hypotheses.find(record + kTexts)) fetch_text(text);
-    if (references == nullptr) return;
-    __builtin_prefetch(references->find(record + kRows));
-    PyObject* const row = references->find(record + kItems);
-    if (row != nullptr && PyList_CheckExact(row)) __builtin_prefetch(reinterpret_cast<PyListObject*>(row)->ob_item);
-    PyObject* const next = references->find(record + kTexts);
-    if (next == nullptr || !(PyList_CheckExact(next) || PyTuple_CheckExact(next))) return;
-    const Py_ssize_t size = PySequence_Fast_GET_SIZE(next);
-    for (Py_ssize_t i = 0; i < size && i < kMost; ++i) fetch_text(PySequence_Fast_GET_ITEM(next, i));
-}
 
 // The references of a record as a list or tuple.
 inline nb::object row_of(PyObject* references) {

@@ -10,11 +10,16 @@ namespace m4i {
 template <typename Token>
 bool RecordComparer<Token>::pair_up(const TokensOf<Token>* texts, std::size_t size) {
     const std::uint32_t length = texts->length;
-    bool lanes = length <= kShort;
-    for (std::size_t i = 1; i < size; ++i) lanes &= texts[i].length <= kLongestInLanes;
+    std::uint32_t longest = 0;
+    for (std::size_t i = 1; i < size; ++i) longest = std::max(longest, texts[i].length);
+    const bool lanes = length <= kShort && longest <= kLongestInLanes;
+    const std::size_t before = pairs_.size();
+    pairs_.resize(before + size - 1);
+    PairOf<Token>* const pairs = pairs_.data() + before;
     for (std::size_t i = 1; i < size; ++i) {
-        pairs_.push_back({texts->keys, texts[i].keys, lanes ? length : 0, lanes ? texts[i].length : 0});
+        pairs[i - 1] = {texts->keys, texts[i].keys, lanes ? length : 0, lanes ? texts[i].length : 0};
     }
+    if (lanes) longest_ = std::max<std::size_t>(longest_, longest);
     return lanes;
 }
 
@@ -67,9 +72,7 @@ void RecordComparer<Token>::compare_short(Columns columns) {
 // Rows for the longest reference in pairs_.
 template <typename Token>
 std::uint64_t* RecordComparer<Token>::room() {
-    std::size_t longest = 0;
-    for (const PairOf<Token>& pair : pairs_) longest = std::max<std::size_t>(longest, pair.reference_length);
-    if (room_.size() < kRow * (longest + 1)) room_.resize(kRow * (longest + 1));
+    if (room_.size() < kRow * (longest_ + 1)) room_.resize(kRow * (longest_ + 1));
     // Aligned by hand: the vector's own memory need not be.
     return room_.data() + (64 - reinterpret_cast<std::uintptr_t>(room_.data()) % 64) % 64 / sizeof(std::uint64_t);
 }

@@ -60,6 +60,7 @@ private:
 
     const Machine& machine_;
     std::vector<PairOf<Token>> pairs_;
+    std::size_t longest_ = 0;  // reference in pairs_, or in those before
     std::vector<Used> used_;
     std::vector<std::uint64_t> room_;
 
