@@ -208,18 +208,62 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         other_sizes.push_back(size - 1);
         next += size;
     }
-    for (const char* const name : {"baseline", "avx2", "avx512", "baseline prepared", "avx2 prepared", "avx512 prepared"}) {
-        const std::string_view said = name;
+    // And as numbers, of 32 bits and of 16.
+    std::map<std::string, m4i::Id> numbers;
+    std::vector<m4i::Id> ids;
+    std::vector<std::size_t> lengths;
+    for (const auto& record : records) {
+        for (const std::string& text : record) {
+            const Tokens tokens = tokens_of(text, tokeniser);
+            for (const std::string& token : tokens) {
+                ids.push_back(numbers.emplace(token, static_cast<m4i::Id>(numbers.size())).first->second);
+            }
+            lengths.push_back(tokens.size());
+        }
+    }
+    const auto memory_of = [&]<typename Token>(Token) {
+        std::vector<Token> copied(ids.begin(), ids.end());
+        copied.resize(ids.size() + m4i::kShort);  // what may be read beyond the end
+        return copied;
+    };
+    const std::vector<m4i::Id> wide = memory_of(m4i::Id{});
+    const std::vector<m4i::Small> narrow = memory_of(m4i::Small{});
+    const auto texts_in = [&]<typename Token>(const std::vector<Token>& tokens) {
+        std::vector<m4i::TokensOf<Token>> found;
+        std::size_t at = 0;
+        for (const std::size_t length : lengths) {
+            found.push_back({tokens.data() + at, static_cast<std::uint32_t>(length), true});
+            at += length;
+        }
+        return found;
+    };
+
+    for (const char* const name :
+         {"baseline", "avx2", "avx512", "baseline prepared", "avx2 prepared", "avx512 prepared", "baseline ids", "avx2 ids",
+          "avx512 ids", "baseline small ids", "avx2 small ids", "avx512 small ids"}) {
+        const std::string_view said = name, way = said.substr(std::min(said.find(' '), said.size()));
         const m4i::Machine* const machine = m4i::machine_named(std::string(said.substr(0, said.find(' '))).c_str());
         if (machine == nullptr) continue;
+        const bool numbered = way.ends_with(" ids");
+        if (numbered && tokeniser == m4i::Tokeniser::coco_space) continue;  // numbers have one tokenisation only
         std::vector<std::int32_t> length(records.size()), length_lcs(records.size()), closest(records.size());
         std::vector<m4i::Counts> best(records.size()), matches(pairs);
         std::vector<std::int32_t> lcs(pairs), other(pairs), other_lcs(pairs);
         m4i::Comparer comparer(tokeniser, *machine);
         const m4i::Columns columns{length.data(), length_lcs.data(), best.data(),  closest.data(),
                                    lcs.data(),    matches.data(),    other.data(), other_lcs.data()};
-        if (said.find(' ') == said.npos) {
+        const auto compare_numbers = [&](auto numbering, const auto& tokens) {
+            numbering.compare(texts_in(tokens).data(), sizes.data(), sizes.size(), columns);
+            std::vector<std::int32_t> alone(pairs);
+            numbering.subsequences(texts_in(tokens).data(), sizes.data(), sizes.size(), alone.data());
+            require(alone == lcs, "subsequences", name);
+        };
+        if (way.empty()) {
             comparer.compare(texts.data(), sizes.data(), sizes.size(), columns);
+        } else if (way == " ids") {
+            compare_numbers(m4i::RecordComparer<m4i::Id>(*machine), wide);
+        } else if (numbered) {
+            compare_numbers(m4i::RecordComparer<m4i::Small>(*machine), narrow);
         } else {
             m4i::Prepared prepared(tokeniser, *machine);
             prepared.add(others.data(), other_sizes.data(), other_sizes.size());
@@ -267,7 +311,7 @@ int main(int count, char** arguments) {
     std::vector<std::uint8_t> input;
     for (long execution = 0; execution < executions; ++execution) {
         input.assign(1, static_cast<std::uint8_t>(below(5)));
-        const std::uint64_t kinds = 1 + below(std::size(pieces)), length = below(5) == 0 ? below(900) : below(120);
+        const std::uint64_t kinds = 1 + below(std::size(pieces)), length = below(below(40) == 0 ? 6000 : below(5) == 0 ? 900 : 120);
         while (input.size() < length + 2) {
             if (below(40) == 0) {
                 input.push_back(static_cast<std::uint8_t>(below(256)));

@@ -1,6 +1,12 @@
 // The portable forms, included by each machine_*.cpp inside its own unnamed namespace and compiled with its own flags.
 // Needs GCC or Clang: vectors of eight words are theirs, and are split to whatever the instruction set has.
 
+#ifdef __clang__
+#define M4I_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else  // GCC has the other one from release 12 on
+#define M4I_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, std::remove_reference_t<decltype(a)>{__VA_ARGS__})
+#endif
+
 using std::int32_t;
 using std::size_t;
 using std::uint32_t;
@@ -247,14 +253,13 @@ private:
     // A square of rows to columns.
     static void turn(const Small* rows, Lanes* out, size_t first) {
         typedef Small Part __attribute__((vector_size(kTurned * sizeof(Small))));
-        const Part low = {0, 8, 1, 9, 2, 10, 3, 11}, high = {4, 12, 5, 13, 6, 14, 7, 15};
         Part parts[kTurned], next[kTurned];
         for (size_t i = 0; i < kTurned; ++i) std::memcpy(&parts[i], rows + i * kNarrow, sizeof parts[i]);
         // Each round rotates the bits of (row, column) by one place.
         for (int round = 0; round < 3; ++round) {
             for (size_t i = 0; i < kTurned / 2; ++i) {
-                next[2 * i] = __builtin_shuffle(parts[i], parts[i + kTurned / 2], low);
-                next[2 * i + 1] = __builtin_shuffle(parts[i], parts[i + kTurned / 2], high);
+                next[2 * i] = M4I_SHUFFLE(parts[i], parts[i + kTurned / 2], 0, 8, 1, 9, 2, 10, 3, 11);
+                next[2 * i + 1] = M4I_SHUFFLE(parts[i], parts[i + kTurned / 2], 4, 12, 5, 13, 6, 14, 7, 15);
             }
             std::copy_n(next, kTurned, parts);
         }
