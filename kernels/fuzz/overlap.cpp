@@ -249,10 +249,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         std::vector<std::int32_t> length(records.size()), length_lcs(records.size()), closest(records.size());
         std::vector<m4i::Counts> best(records.size()), matches(pairs);
         std::vector<std::int32_t> lcs(pairs), other(pairs), other_lcs(pairs);
-        m4i::Comparer comparer(tokeniser, *machine);
+        // Kept from input to input, as in a long run: what one leaves behind must not reach the next.
+        static std::map<std::pair<const m4i::Machine*, m4i::Tokeniser>, m4i::Comparer> comparers;
+        static std::map<const m4i::Machine*, m4i::RecordComparer<m4i::Id>> of_ids;
+        static std::map<const m4i::Machine*, m4i::RecordComparer<m4i::Small>> of_small_ids;
+        m4i::Comparer& comparer = comparers.try_emplace({machine, tokeniser}, tokeniser, *machine).first->second;
         const m4i::Columns columns{length.data(), length_lcs.data(), best.data(),  closest.data(),
                                    lcs.data(),    matches.data(),    other.data(), other_lcs.data()};
-        const auto compare_numbers = [&](auto numbering, const auto& tokens) {
+        const auto compare_numbers = [&](auto& numbering, const auto& tokens) {
             numbering.compare(texts_in(tokens).data(), sizes.data(), sizes.size(), columns);
             std::vector<std::int32_t> alone(pairs);
             numbering.subsequences(texts_in(tokens).data(), sizes.data(), sizes.size(), alone.data());
@@ -261,9 +265,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         if (way.empty()) {
             comparer.compare(texts.data(), sizes.data(), sizes.size(), columns);
         } else if (way == " ids") {
-            compare_numbers(m4i::RecordComparer<m4i::Id>(*machine), wide);
+            compare_numbers(of_ids.try_emplace(machine, *machine).first->second, wide);
         } else if (numbered) {
-            compare_numbers(m4i::RecordComparer<m4i::Small>(*machine), narrow);
+            compare_numbers(of_small_ids.try_emplace(machine, *machine).first->second, narrow);
         } else {
             m4i::Prepared prepared(tokeniser, *machine);
             prepared.add(others.data(), other_sizes.data(), other_sizes.size());
