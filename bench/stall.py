@@ -18,12 +18,12 @@ from m4i_fast.kernels import backend
 from m4i_fast.kernels.ids import Numbering, TokenIds, id_statistics, subsequence_lengths
 from m4i_fast.text.nearest import nearest_captions
 from m4i_fast.text.overlap import References, overlap, overlaps
-from m4i_fast.text.recipes import recipe_named, scores
+from m4i_fast.text.recipes import SUM_COMPENSATES, recipe_named, scores
 
 __all__ = ["ALL_SCORES", "KINDS", "NEAREST", "Stall"]
 
 ALL_SCORES: Final = ("coco", "rouge-score/words")
-"""Two recipes that share their counting: ROUGE-1/2, both ROUGE-L, and BLEU-1..4 (which is thereby scored twice)."""
+"""Two recipes that are counted and scored together: ROUGE-1/2, both ROUGE-L, and BLEU-1..4."""
 KINDS: Final = ("captions", "reports", "duplicates")
 """Of texts. A contender on reports is named ``reports/...``; on captions by its name alone."""
 NEAREST: Final = 10_000
@@ -108,8 +108,9 @@ class Stall:
         recipes, said = [recipe_named(recipe) for recipe in ALL_SCORES], self.captions.hypotheses
 
         def work() -> object:
-            counts = prepared.statistics(said)
-            return [scores(counts, recipe) for recipe in recipes]
+            formulas = [recipe.formula for recipe in recipes]
+            found = prepared.scores(said, formulas, exact_sum=SUM_COMPENSATES)
+            return found or [scores(prepared.statistics(said), recipe) for recipe in recipes]
 
         return Contender(name, work, len(said))
 
