@@ -1,0 +1,1 @@
+"""The PTB tokeniser that pycocoevalcap runs in Java, without Java."""
