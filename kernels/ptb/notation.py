@@ -22,7 +22,7 @@ from functools import reduce
 from itertools import pairwise
 from typing import Final
 
-__all__ = ["LAST_UNIT", "Automaton", "Node", "any_of", "parse", "reverse", "units"]
+__all__ = ["LAST_UNIT", "Automaton", "Node", "any_of", "length", "parse", "reverse", "units"]
 
 LAST_UNIT: Final = 0xFFFF
 

@@ -26,21 +26,16 @@ class Made(IntEnum):
     LINE = 1  # the end of a line
     SAME = 2
     PLAIN = 3  # soft hyphens go
-    WORD = 4  # as PLAIN; British spelling becomes American
-    QUOTE = 5
-    OPENING = 6  # a quote, taken for an opening one
-    SLASHED = 7  # a backslash before each / that has none
-    STARRED = 8  # the same before each *
-    ADDRESS = 9  # both
-    AMPERSAND = 10  # &amp; becomes &
-    HYPHENS = 11  # three or four become --
-    FRACTION = 12  # a sign such as one half, spelled out
-    MONEY = 13
-    TAG = 14  # blanks become no-break spaces
-    PARTED = 15  # as TAG and SLASHED
-    FACE = 16  # round brackets become -LRB-, -RRB-
-    PHONE = 17  # as TAG and FACE
-    FIXED = 18  # one text, whatever the match: ``text``
+    QUOTE = 4
+    OPENING = 5  # a quote, taken for an opening one
+    AMPERSAND = 6  # &amp; becomes &
+    HYPHENS = 7  # three or four become --
+    FRACTION = 8  # a sign such as one half, spelled out
+    MONEY = 9
+    SOLID = 10  # blanks become no-break spaces
+    FACE = 11  # round brackets become -LRB-, -RRB-
+    PHONE = 12  # as SOLID and FACE
+    FIXED = 13  # one text, whatever the match: ``text``
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +108,10 @@ def parts() -> dict[str, Node]:
 
 
 _WEB: Final = (
-    Rule(Made.TAG, "<tag>"),
-    Rule(Made.ADDRESS, r"https?://[^\_\t\n\f\r\"<>|(){}]+<last>"),
+    Rule(Made.SOLID, "<tag>"),
+    Rule(Made.SAME, r"https?://[^\_\t\n\f\r\"<>|(){}]+<last>"),
     Rule(
-        Made.ADDRESS,
+        Made.SAME,
         r"(www\.([^\_\t\n\f\r\"<>|.!?(){},]+\.)+<latin>{2,4}"
         r" | ([^\_\t\n\f\r\"<>|.!?(){}`',-_$]+\.)+(com|edu|net|org))(/<path>+<last>)?",
     ),
@@ -131,9 +126,9 @@ _WORDS: Final = (
     Rule(Made.SAME, "got", "ta"),
     Rule(Made.SAME, "gim|lem", "me"),
     Rule(Made.SAME, "'t", "is|was"),
-    Rule(Made.WORD, "<word>", "<contracted>"),
+    Rule(Made.PLAIN, "<word>", "<contracted>"),
     Rule(Made.PLAIN, r"[A-Za-z\u00AD]*[A-MO-Za-mo-z]\u00AD*", "<not>"),
-    Rule(Made.WORD, "<word>"),
+    Rule(Made.PLAIN, "<word>"),
     Rule(Made.PLAIN, r"<word>\.", "<pause>"),
     # With an apostrophe that stays where it is.
     Rule(
@@ -156,10 +151,10 @@ _WORDS: Final = (
 )
 
 _NUMBERS: Final = (
-    Rule(Made.SLASHED, r"<digit>{1,2}[\-/]<digit>{1,2}[\-/]<digit>{2,4}"),
+    Rule(Made.SAME, r"<digit>{1,2}[\-/]<digit>{1,2}[\-/]<digit>{2,4}"),
     Rule(Made.PLAIN, r"[\-+]?(<digit>+ | <digit>*([.:,\u00AD\u066B\u066C]<digit>+)+)"),
     Rule(Made.SAME, r"[\u207A\u207B\u208A\u208B]?([\u2070\u00B2\u00B3\u00B9\u2074-\u2079]+|[\u2080-\u2089]+)"),
-    Rule(Made.PARTED, r"(<digit>{1,4}<gap>)?<digit>{1,4}(\\?/|\u2044)<digit>{1,4}"),
+    Rule(Made.SOLID, r"(<digit>{1,4}<gap>)?<digit>{1,4}(\\?/|\u2044)<digit>{1,4}"),
     Rule(Made.FRACTION, r"[\u00BC-\u00BE\u2153-\u215E]"),
     Rule(Made.SAME, "[A-Z]*$"),
     Rule(Made.MONEY, r"[\u0080\u00A2-\u00A5\u060B\u0E3F\u20A0\u20A4\u20AC\uFFE0\uFFE1\uFFE5\uFFE6]"),
@@ -179,7 +174,7 @@ _ABBREVIATIONS: Final = (
 )
 
 _JOINED: Final = (
-    Rule(Made.SLASHED, r"<either>(\\?/<either>){1,2}"),
+    Rule(Made.SAME, r"<either>(\\?/<either>){1,2}"),
     Rule(
         Made.PHONE,
         r"(\([0-9]{2,3}\)[\_\u00A0]? | (\+{1,2})?([0-9]{2,4}<gap>)?[0-9]{2,4}<gap>)[0-9]{3,4}<gap>?[0-9]{3,5}"
@@ -218,8 +213,8 @@ _SIGNS: Final = (
     Rule(Made.FIXED, r"\}", text="-rcb-"),
     Rule(Made.SAME, r"\-(l|r)(c|r|s)b\-"),
     Rule(Made.HYPHENS, r"\-+"),
-    Rule(Made.STARRED, r"\*+ | (\\\*){1,3}"),
-    Rule(Made.SLASHED, "/"),
+    Rule(Made.SAME, r"\*+ | (\\\*){1,3}"),
+    Rule(Made.SAME, "/"),
     Rule(Made.AMPERSAND, "&amp;"),
     Rule(Made.SAME, r"<pause> | [?!]+ | @+ | #+ | _+ | = | \<\< | \>\>"),
     Rule(Made.SAME, r"[.\u00A1\u00BF\u037E\u0589\u061F\u06D4\u0700-\u0702\u07FA\u3002]"),

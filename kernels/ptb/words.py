@@ -14,12 +14,10 @@ __all__ = [
     "CAPITALS",
     "DIGITS",
     "FILE_KINDS",
-    "KEPT_OUR",
     "LETTERS",
     "MARKS",
     "OPENERS",
     "REMOVED",
-    "SPELLINGS",
     "SYMBOLS",
 ]
 
@@ -53,47 +51,6 @@ FILE_KINDS: Final = """
     tar txt wav x xml zip
 """
 """Endings of file names."""
-
-SPELLINGS: Final = dict(
-    pair.split(">")
-    for pair in """
-    anaesthetic>anesthetic analogue>analog analogues>analogs analyse>analyze analysed>analyzed analysing>analyzing
-    armoured>armored cancelled>canceled cancelling>canceling candour>candor capitalisation>capitalization
-    capitalise>capitalize capitalised>capitalized centre>center chimaeric>chimeric clamour>clamor coloured>colored
-    colourful>colorful colouring>coloring Defence>Defense defence>defense discolour>discolor discoloured>discolored
-    discolouring>discoloring discolours>discolors encyclopaedia>encyclopedia endeavour>endeavor
-    endeavoured>endeavored endeavouring>endeavoring endeavours>endeavors favour>favor favoured>favored
-    favouring>favoring favourite>favorite favourites>favorites favours>favors fervour>fervor fibre>fiber
-    fibres>fibers finalise>finalize finalised>finalized finalising>finalizing flavour>flavor flavoured>flavored
-    flavouring>flavoring flavours>flavors grey>gray harbour>harbor harbours>harbors homologue>homolog
-    homologues>homologs honour>honor honourable>honorable honoured>honored honouring>honoring honours>honors
-    humour>humor humoured>humored humouring>humoring humours>humors kerb>curb labelled>labeled labelling>labeling
-    Labour>Labor labour>labor laboured>labored labouring>laboring labours>labors leant>leaned learnt>learned
-    localise>localize localised>localized manoeuvre>maneuver manoeuvres>maneuvers maximise>maximize
-    maximised>maximized maximising>maximizing meagre>meager minimise>minimize minimised>minimized
-    minimising>minimizing misdemeanour>misdemeanor misdemeanours>misdemeanors modernise>modernize
-    modernised>modernized modernising>modernizing neighbour>neighbor neighbourhood>neighborhood
-    neighbourhoods>neighborhoods neighbours>neighbors oestrogen>estrogen oestrogens>estrogens
-    organisation>organization organisations>organizations penalise>penalize penalised>penalized
-    popularise>popularize popularised>popularized popularises>popularizes popularising>popularizing
-    practise>practice practised>practiced pressurise>pressurize pressurised>pressurized pressurises>pressurizes
-    pressurising>pressurizing realise>realize realised>realized realises>realizes realising>realizing
-    recognise>recognize recognised>recognized recognises>recognizes recognising>recognizing rumoured>rumored
-    rumouring>rumoring savour>savor savoured>savored savouring>savoring savours>savors splendour>splendor
-    splendours>splendors theatre>theater theatres>theaters titre>titer titres>titers travelled>traveled
-    travelling>traveling
-""".split()
-)
-"""British words, and what the tokeniser makes of them."""
-
-KEPT_OUR: Final = frozenset(
-    """
-    abatjour beflour bonjour calambour carrefour contour cornflour detour devour dortour downpour dyvour giaour
-    glamour holour inpour outpour pandour paramour pompadour recontour repour ryeflour sompnour tambour tregetour
-    troubadour velour
-""".split()
-)
-"""Words in -our, alone or inside others, that do not end in -or elsewhere."""
 
 REMOVED: Final = frozenset("'' ' `` ` -LRB- -RRB- -LCB- -RCB- . ? ! , : - -- ... ;".split())
 """Tokens that pycocoevalcap leaves out. Brackets are written in lower case before it looks, so they stay."""

@@ -320,4 +320,5 @@ NB_MODULE(_core, m) {
     m.def("set_statistics", &set_statistics, nb::arg("hypotheses"), nb::arg("references"), nb::arg("encode"));
     m.def("scores", &scores);
     bind_ids(m);
+    bind_ptb(m);
 }

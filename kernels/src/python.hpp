@@ -39,7 +39,7 @@ struct Batch {
     std::size_t bytes = 0;
 };
 
-// How texts become bytes: ASCII as it is, the rest (and what the tokeniser says) through Python.
+// How texts become bytes: ASCII as it is, the rest (and what the tokeniser says) through Python; of ptb all as it is.
 struct Way {
     Tokeniser tokeniser;
     const nb::callable& encode;
@@ -57,6 +57,15 @@ inline void gather_text(PyObject* text, const Way& way, Batch& batch) {
             batch.bytes += size;
             return;
         }
+    }
+    if (way.tokeniser == Tokeniser::ptb) {
+        const auto width = static_cast<std::uint8_t>(PyUnicode_KIND(text));
+        const auto size = static_cast<std::size_t>(PyUnicode_GET_LENGTH(text));
+        Py_INCREF(text);
+        batch.kept.push_back(text);
+        batch.texts.push_back({static_cast<const char*>(PyUnicode_DATA(text)), size, false, width});
+        batch.bytes += size * width;
+        return;
     }
     nb::object encoded = way.encode(nb::borrow<nb::object>(text));
     if (!PyBytes_Check(encoded.ptr())) throw nb::type_error("a tokeniser gave no bytes");
@@ -116,5 +125,6 @@ using Integers = Array<std::int32_t>;
 
 // Counted by the caller: kernels for texts that are numbers already, and for all against all.
 void bind_ids(nb::module_& m);
+void bind_ptb(nb::module_& m);
 
 }  // namespace m4i::python
