@@ -35,9 +35,11 @@ __all__ = [
     "core_in_use",
     "core_scores",
     "overlap_statistics",
+    "ptb_lines",
     "set_statistics",
     "threads_for",
     "tokeniser_named",
+    "told",
 ]
 
 CORES: Final = ("avx512", "avx2", "baseline")
@@ -151,7 +153,7 @@ class PreparedReferences:
         self._core: Any = None
         core = _core()
         if name in CORES and core is not None:
-            self._core = core.PreparedReferences(self._rows, splitter.number, splitter.encode, name)
+            self._core = core.PreparedReferences(self._rows, told(core, splitter), splitter.encode, name)
 
     def __len__(self) -> int:
         """N."""
@@ -214,11 +216,42 @@ def _core_statistics(
     threads: int,
 ) -> OverlapStatistics:
     try:
-        arrays = core.overlap_statistics(hypotheses, references, tokeniser.number, tokeniser.encode, name, threads)
+        arrays = core.overlap_statistics(hypotheses, references, told(core, tokeniser), tokeniser.encode, name, threads)
     except TypeError:
         check_texts(hypotheses, references)  # the core stops at the first bad text; this says which it is
         raise
     return OverlapStatistics(**arrays)
+
+
+def told(core: ModuleType, tokeniser: Tokeniser) -> int:
+    """The tokeniser's number, after the core was told what it must know of it."""
+    if tokeniser.name == "ptb":
+        _tell_ptb(core)
+    return tokeniser.number
+
+
+def ptb_lines(captions: tuple[str, ...], *, as_document: bool) -> list[str]:
+    """The tokens of each caption, joined by blanks, as ``kernels.ptb.truth`` defines them; captions are strings.
+
+    Raises:
+        ValueError: a caption of a document holds a lone surrogate.
+    """
+    core = core_in_use()
+    if core is None:
+        from m4i_fast.kernels.ptb import truth
+
+        return truth.as_document(captions) if as_document else list(map(truth.alone, captions))
+    _tell_ptb(core)
+    lines: list[str] = core.ptb_document(captions) if as_document else core.ptb_alone(captions)
+    return lines
+
+
+@cache
+def _tell_ptb(core: ModuleType) -> None:
+    """Make the automaton: some tens of milliseconds, once a process."""
+    from m4i_fast.kernels.ptb.tables import tables
+
+    core.set_ptb_tables(*tables())
 
 
 def tokeniser_named(name: str) -> Tokeniser:

@@ -37,7 +37,9 @@ _OF_CATEGORY: Final = {
     **dict.fromkeys(("Lu", "Ll", "Lt"), CASED | LETTER),
     **dict.fromkeys(("Mn", "Me", "Cf"), IGNORED),
     **dict.fromkeys(("Pc", "Pd"), IN_WORD),
-    **{"L": LETTER, "Mc": LETTER, "N": DIGIT},
+    "L": LETTER,
+    "Mc": LETTER,
+    "N": DIGIT,
 }
 _IN_WORD: Final = frozenset("\"'.\u00ad\u2027")
 _IN_NUMBER: Final = frozenset("\"',.\u066b")

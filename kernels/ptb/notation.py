@@ -1,12 +1,12 @@
-"""Patterns over 16-bit code units, and the automaton that they make together.
+r"""Patterns over 16-bit code units, and the automaton that they make together.
 
 The notation, in which ``rules.py`` is written:
 
 ``word``
     A lower-case ASCII letter stands for both its cases and for what folds to it (``s`` for long s too, ``k`` for the
     Kelvin sign, ``i`` for the i with and without its dot). Every other character stands for itself, so ``Ark`` wants
-    its capital. White space is layout; ``\\_`` is a blank, ``\\u00AD`` a code unit, any other ``\\x`` is ``x``.
-``[a-z\\_]``, ``[^...]``
+    its capital. White space is layout; ``\_`` is a blank, ``\u00AD`` a code unit, any other ``\x`` is ``x``.
+``[a-z\_]``, ``[^...]``
     One unit of a set, or one outside it; in a set letters stand for themselves alone.
 ``<name>``
     A part that was named before.

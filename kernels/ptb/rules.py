@@ -1,9 +1,9 @@
 """What is one token of the PTB tokeniser, and what it is made into.
 
-Written from the behaviour of the Java original (CoreNLP 3.4.1), not from its text: the notation, the parts, the grouping
-and the order are this file's own. At each place the rule with the longest match wins, what it wants ``ahead`` counted
-in; of equally long ones the first. A rule with ``ahead`` then takes the longest part of its match after which the rest
-fits ``ahead``.
+Written from the behaviour of the Java original (CoreNLP 3.4.1), not from its text: the notation, the parts, the
+grouping and the order are this file's own. At each place the rule with the longest match wins, what it wants ``ahead``
+counted in; of equally long ones the first. A rule with ``ahead`` then takes the longest part of its match after which
+the rest fits ``ahead``.
 """
 
 from __future__ import annotations

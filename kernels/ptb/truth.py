@@ -20,10 +20,12 @@ SOFT_HYPHEN: Final = "\u00ad"
 
 
 def as_document(captions: Sequence[str]) -> list[str]:
-    """Captions as pycocoevalcap gives them to Java, in one document: for each what it takes for that caption.
+    r"""Captions as pycocoevalcap gives them to Java, in one document: for each what it takes for that caption.
 
     A caption that holds the end of a line (other than ``\\n``, which becomes a blank) moves those after it.
     """
+    for caption in captions:
+        caption.encode()  # UnicodeEncodeError, a ValueError
     document = "\n".join(caption.replace("\n", " ") for caption in captions)
     lines = "".join(_printed(document)).split("\n")
     return [_kept(line) for _, line in zip(captions, lines, strict=False)]
@@ -208,4 +210,3 @@ _MAKERS: Final[dict[Made, Callable[[str], str]]] = {
     Made.FACE: _in_brackets,
     Made.PHONE: lambda token: _in_brackets(_solid(token)),
 }
-

@@ -52,7 +52,8 @@ FILE_KINDS: Final = """
 """
 """Endings of file names."""
 
-REMOVED: Final = frozenset("'' ' `` ` -LRB- -RRB- -LCB- -RCB- . ? ! , : - -- ... ;".split())
+_REMOVED: Final = "'' ' `` ` -LRB- -RRB- -LCB- -RCB- . ? ! , : - -- ... ;"
+REMOVED: Final = frozenset(_REMOVED.split())
 """Tokens that pycocoevalcap leaves out. Brackets are written in lower case before it looks, so they stay."""
 
 LETTERS: Final = """

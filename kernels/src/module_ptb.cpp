@@ -65,6 +65,9 @@ void set_ptb_tables(Array<std::uint8_t> kinds, Integers free_ends, Integers free
     }
     check(!states_of_starts.empty());
     tables->start = states_of_starts[0];
+    for (std::size_t kind = 0; kind <= most; ++kind) {
+        check(ptb::accepted(tables->move(tables->start, static_cast<std::uint8_t>(kind))) != 0);  // every unit is a token
+    }
     for (std::size_t i = 0; i < count; ++i) {
         const std::int32_t* const row = rules.data() + i * kRuleColumns;
         const auto state = [&](std::int32_t start) {

@@ -208,7 +208,10 @@ bool Rewriter::run(const Reader<Unit>& reader, std::vector<Line>* lines, std::si
         if (reader.data[read_] == ' ' && read_ + 1 < reader.size && is_visible_ascii(reader.data[read_ + 1])) ++read_;
         std::size_t end;
         const Rule& rule = tables_.rules[match(reader, read_, end)];
-        if (rule.ahead != 0) end = end_of_token(reader, rule, read_, end);
+        if (rule.ahead != 0) {
+            const std::size_t shorter = end_of_token(reader, rule, read_, end);
+            if (shorter > read_ && shorter < end) end = shorter;  // always, with the tables as they are
+        }
         if (rule.made == Made::line) {
             if (lines != nullptr) {
                 lines->push_back(end_line());
@@ -260,7 +263,7 @@ std::uint32_t Rewriter::match(const Reader<Unit>& reader, std::size_t at, std::s
 template <typename Unit>
 std::uint32_t Rewriter::match_far(const Reader<Unit>& reader, State state, std::size_t at, std::uint32_t rule,
                                   std::size_t& end) {
-    if (failed_.empty()) failed_.assign(reader.size + 1, kDead);
+    if (failed_.empty()) failed_.assign(reader.size + 1, {});
     trail_.clear();
     std::size_t first = at + 1;
     while (at < reader.size) {
@@ -273,11 +276,15 @@ std::uint32_t Rewriter::match_far(const Reader<Unit>& reader, State state, std::
             trail_.clear();
             first = at + 1;
         } else {
-            if (failed_[at] == state) break;
+            if (std::find(failed_[at].begin(), failed_[at].end(), state) != failed_[at].end()) break;
             trail_.push_back(state);
         }
     }
-    for (std::size_t i = 0; i < trail_.size(); ++i) failed_[first + i] = trail_[i];
+    for (std::size_t i = 0; i < trail_.size(); ++i) {
+        auto& failed = failed_[first + i];
+        std::rotate(failed.begin(), failed.end() - 1, failed.end());
+        failed[0] = trail_[i];
+    }
     return rule;
 }
 
@@ -293,7 +300,7 @@ std::size_t Rewriter::end_of_token(const Reader<Unit>& reader, const Rule& rule,
         state = tables_.move(state, reader.kinds[reader.data[i]]);
     }
     state = rule.backward;
-    while (ends_[end - at] == 0 || accepted(state) == 0) {
+    while (end > at && (ends_[end - at] == 0 || accepted(state) == 0)) {
         --end;
         state = tables_.move(state, reader.kinds[reader.data[end]]);
     }
@@ -430,6 +437,7 @@ void Rewriter::write_pieces(std::size_t begin, std::vector<Line>* lines) {
     if (token.find_first_of(" \n") == std::string_view::npos) return end_token(begin);
     pieces_ = token;
     at_ = before_;
+    const bool ascii = ascii_;
     make_room(2 * pieces_.size() + kMostBytes);
     for (std::size_t from = 0; from <= pieces_.size();) {
         const std::size_t to = std::min(pieces_.find_first_of(" \n", from), pieces_.size());
@@ -438,7 +446,10 @@ void Rewriter::write_pieces(std::size_t begin, std::vector<Line>* lines) {
         std::memcpy(out_.data() + at_, pieces_.data() + from, to - from);
         at_ += to - from;
         end_token(piece);
-        if (to < pieces_.size() && pieces_[to] == '\n' && lines != nullptr) lines->push_back(end_line());
+        if (to < pieces_.size() && pieces_[to] == '\n' && lines != nullptr) {
+            lines->push_back(end_line());
+            ascii_ = ascii;
+        }
         from = to + 1;
     }
 }

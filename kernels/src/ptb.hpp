@@ -1,6 +1,7 @@
 // The PTB tokeniser: texts to lines of tokens joined by blanks. What it means is written in kernels/ptb/truth.py.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -84,7 +85,7 @@ private:
     std::u16string token_;
     std::string pieces_;
     std::vector<char> ends_;
-    std::vector<State> failed_;  // states at places from which nothing was accepted
+    std::vector<std::array<State, 4>> failed_;  // at each place the last states from which nothing was accepted
     std::vector<State> trail_;
 };
 

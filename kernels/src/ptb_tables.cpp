@@ -18,6 +18,8 @@ struct HashOfSet {
     }
 };
 
+constexpr std::size_t kMostStates = std::size_t{1} << 14;
+
 std::atomic<const Tables*> g_tables{nullptr};
 
 class Determiner {
@@ -80,7 +82,7 @@ private:
                 if (rule >= 0 && (lowest == 0 || rule + 1 < lowest)) lowest = rule + 1;
             }
             const std::size_t begin = sets_.size() * automaton_.kinds;
-            if (begin >= std::size_t{1} << 24 || lowest > 0xFF) throw std::length_error("the automaton is too large");
+            if (sets_.size() >= kMostStates || begin >= std::size_t{1} << 24 || lowest > 0xFF) throw std::length_error("the automaton is too large");
             at->second = static_cast<State>(begin << 8) | static_cast<State>(lowest);
             sets_.push_back(&at->first);
             moves_.resize(begin + automaton_.kinds, kDead);

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from m4i_fast.kernels.backend import PreparedReferences, overlap_statistics, set_statistics
+from m4i_fast.kernels.backend import PreparedReferences, as_tuple, overlap_statistics, set_statistics
 from m4i_fast.kernels.ids import TokenIds, id_statistics
-from m4i_fast.kernels.statistics import OverlapStatistics
-from m4i_fast.text.recipes import COLUMNS, IDS, recipe_named, scores
+from m4i_fast.kernels.statistics import OverlapStatistics, check_texts
+from m4i_fast.text.ptb import ptb_tokenise
+from m4i_fast.text.recipes import COLUMNS, IDS, Recipe, recipe_named, scores
 
 __all__ = ["OverlapTable", "References", "overlap", "overlap_ids", "overlaps"]
 
@@ -45,7 +46,7 @@ def overlap(
         hypotheses: N generated captions; an empty one scores 0 (``coco`` gives ROUGE-L 1 for nothing against nothing).
         references: N lists of reference captions; a list may be empty.
         recipe: ``coco``, ``rouge-score``, ``sacrebleu``, ``nltk`` or ``m4i``; a tokeniser, a variant and ``mean`` may
-            follow, as in ``coco/coco-space/mean``. See ``m4i_fast.text.recipes`` for the definitions.
+            follow, as in ``coco/ptb/mean``. See ``m4i_fast.text.recipes`` for the definitions.
         tokeniser: another one than the recipe's own, such as ``coco-space`` (text that was tokenised before).
         reduce: ``max`` (the recipe's own way to join references) or ``mean``, the mean over the references of the
             score against each alone (the default of ``m4i``).
@@ -59,7 +60,7 @@ def overlap(
     0.836
     """
     chosen = recipe_named(recipe, tokeniser=tokeniser, reduce=reduce)
-    counts = overlap_statistics(hypotheses, references, tokeniser=chosen.tokeniser)
+    counts = _counted(hypotheses, references, chosen)
     sets = set_statistics(hypotheses, references) if chosen.counts_sets else None
     return OverlapTable(COLUMNS, scores(counts, chosen, sets), chosen.signature)
 
@@ -79,7 +80,7 @@ def overlaps(
     counted: dict[str, OverlapStatistics] = {}
     for each in chosen:
         if each.tokeniser not in counted:
-            counted[each.tokeniser] = overlap_statistics(hypotheses, references, tokeniser=each.tokeniser)
+            counted[each.tokeniser] = _counted(hypotheses, references, each)
     sets = set_statistics(hypotheses, references) if any(each.counts_sets for each in chosen) else None
     return tuple(OverlapTable(COLUMNS, scores(counted[each.tokeniser], each, sets), each.signature) for each in chosen)
 
@@ -141,7 +142,9 @@ class References:
         reduce: str | None = None,
     ) -> None:
         self.recipe = recipe_named(recipe, tokeniser=tokeniser, reduce=reduce)
-        self._prepared = PreparedReferences(references, tokeniser=self.recipe.tokeniser)
+        if self.recipe.as_documents:
+            references = _rows_as_document(references)
+        self._prepared = PreparedReferences(references, tokeniser=self.recipe.kernel_tokeniser)
 
     def __len__(self) -> int:
         """N."""
@@ -153,7 +156,23 @@ class References:
         Raises:
             DataError: the lengths differ, or something is not a string (says which).
         """
+        if self.recipe.as_documents:
+            hypotheses = ptb_tokenise(hypotheses)
         counts = self._prepared.statistics(hypotheses)
         # Sets are counted anew each time: nothing of them is prepared.
         sets = set_statistics(hypotheses, self._prepared.rows) if self.recipe.counts_sets else None
         return OverlapTable(COLUMNS, scores(counts, self.recipe, sets), self.recipe.signature)
+
+
+def _counted(hypotheses: Sequence[str], references: Sequence[Sequence[str]], recipe: Recipe) -> OverlapStatistics:
+    if recipe.as_documents:
+        hypotheses, references = ptb_tokenise(hypotheses), _rows_as_document(references)
+    return overlap_statistics(hypotheses, references, tokeniser=recipe.kernel_tokeniser)
+
+
+def _rows_as_document(references: Sequence[Sequence[str]]) -> list[list[str]]:
+    """The references of all records, tokenised as one document, one record after the other."""
+    rows = as_tuple(references, "references")
+    check_texts([""] * len(rows), rows)
+    lines = iter(ptb_tokenise([text for row in rows for text in row]))
+    return [[next(lines) for _ in row] for row in rows]
