@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import cache
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -28,6 +29,8 @@ _YOUNG: Final = re.compile(
     "[\u1c89\u2c2f\ua7c0\ua7cb\ua7cc\ua7ce\ua7d0-\ua7dc\U00010570-\U00010595\U00010d50-\U00010d65\U00016ea0-\U00016eb8]"
 )
 """Capitals that came after Unicode 13."""
+_ALIKE: Final = ((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xAC00, 0xD7A3), (0xD800, 0xF8FF), (0x10000, 0x10000))
+"""Ranges of letters, for speed; surrogates, which are none, are cleared below."""
 _JAPANESE: Final = ((0x3005, 0x3005), (0x3041, 0x309E), (0x30A1, 0x30FE), (0x4E00, 0x9FFF), (0xF900, 0xFAFF))
 _ALSO_CASED: Final = (
     *((0x02B0, 0x02B8), (0x02C0, 0x02C1), (0x02E0, 0x02E4), (0x0345, 0x0345), (0x037A, 0x037A), (0x1D2C, 0x1D61)),
@@ -72,9 +75,16 @@ def in_words(character: str) -> int:
 
 def in_words_by_unit() -> npt.NDArray[np.uint8]:
     """The same for every 16-bit unit: uint8 [65536]."""
-    categories = np.array([unicodedata.category(chr(unit)) for unit in range(0x10000)])
-    kinds, places = np.unique(categories, return_inverse=True)
-    bits = np.array([_OF_CATEGORY.get(kind, _OF_CATEGORY.get(kind[0], 0)) for kind in kinds], dtype=np.uint8)[places]
+    bits = np.zeros(0x10000, dtype=np.uint8)
+    known: dict[str, int] = {}
+    for first, last in _ALIKE:
+        bits[first : last + 1] = LETTER
+    for first, last in ((0, _ALIKE[0][0]), *((before[1] + 1, after[0]) for before, after in pairwise(_ALIKE))):
+        categories = list(map(unicodedata.category, map(chr, range(first, last))))
+        for kind in set(categories) - set(known):
+            known[kind] = _OF_CATEGORY.get(kind, _OF_CATEGORY.get(kind[0], 0))
+        bits[first:last] = list(map(known.__getitem__, categories))
+    bits[0xD800:0xF900] = 0
     for first, last in _JAPANESE:
         bits[first : last + 1] &= ~LETTER & 0xFF
     for first, last in _ALSO_CASED:

@@ -78,11 +78,14 @@ def _kinds(automaton: Automaton) -> tuple[npt.NDArray[np.uint8], list[list[int]]
 
 
 def _lowering() -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint32], npt.NDArray[np.uint8]]:
-    characters = "".join(map(chr, range(LAST_CHARACTER + 1))).replace("\u0130", "_").replace("\u03a3", "\u03c3")
-    lowered = characters.lower()
-    assert len(lowered) == len(characters)
-    changed = {ord(a): ord(of_character(a)) for a, b in zip(characters, lowered, strict=True) if a != b}
-    changed[0x03A3] = 0x03C3
+    points = np.arange(LAST_CHARACTER + 1, dtype="<u4")
+    text = points.tobytes().decode("utf-32-le", "surrogatepass")
+    # These two are more than a table: one becomes two characters, the other looks around.
+    lowered = text.replace("\u0130", "_").replace("\u03a3", "\u03c3").lower()
+    assert len(lowered) == len(text)
+    after = np.frombuffer(lowered.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    changed = {int(point): ord(of_character(chr(point))[0]) for point in np.flatnonzero(after != points)}
+    changed |= {0x0130: 0x0130, 0x03A3: 0x03C3}
     lower = np.arange(LAST_UNIT + 1, dtype=np.uint16)
     pairs = sorted(pair for pair in changed.items() if pair[0] > LAST_UNIT)
     for unit, small in changed.items():

@@ -64,6 +64,7 @@ void set_ptb_tables(Array<std::uint8_t> kinds, Integers free_ends, Integers free
         states_of_starts = ptb::determined(automaton, from, tables->moves);
     }
     check(!states_of_starts.empty());
+    tables->kind_count = most + 1;
     tables->start = states_of_starts[0];
     for (std::size_t kind = 0; kind <= most; ++kind) {
         check(ptb::accepted(tables->move(tables->start, static_cast<std::uint8_t>(kind))) != 0);  // every unit is a token

@@ -1,6 +1,7 @@
 #include "ptb.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <stdexcept>
 
@@ -11,6 +12,7 @@ namespace {
 
 constexpr std::size_t kPatience = 256;   // units of a match after which what failed is remembered
 constexpr std::size_t kMostBytes = 8;    // what a unit becomes at most, its blank included
+constexpr int kKnownBits = 11;           // remembered words: captions have few
 constexpr std::size_t kEnough = std::size_t{1} << 16;
 constexpr char16_t kSoftHyphen = 0xAD, kSigma = 0x3A3, kFinalSigma = 0x3C2, kDottedI = 0x130;
 
@@ -39,6 +41,22 @@ bool is_removed(const char* token, std::size_t size) {
             return false;
     }
 }
+
+// The next word and the blank after it as a number, lowest byte first; 0 where eight bytes do not hold both.
+std::uint64_t word_at(const unsigned char* at) {
+    std::uint64_t bytes;
+    std::memcpy(&bytes, at, sizeof bytes);
+    const std::uint64_t blanks = bytes ^ 0x2020202020202020ull;  // bytes that are 0 here
+    const std::uint64_t found = (blanks - 0x0101010101010101ull) & ~blanks & 0x8080808080808080ull;
+    if (found == 0) return 0;
+    const int last = std::countr_zero(found);  // the topmost bit of the first blank
+    return last < 8 ? 0 : bytes & (~std::uint64_t{0} >> (63 - last));
+}
+
+// Bytes of a word_at() without its blank.
+std::size_t size_of(std::uint64_t word) { return static_cast<std::size_t>(std::bit_width(word) - 1) / 8; }
+
+std::size_t slot_of(std::uint64_t word) { return (word * 0x9E3779B97F4A7C15ull) >> (64 - kKnownBits); }
 
 bool is_visible_ascii(char16_t unit) { return unit > 0x20 && unit < 0x7F; }
 bool is_high(char16_t unit) { return (unit & 0xFC00) == 0xD800; }
@@ -153,7 +171,7 @@ struct Rewriter::Reader {
     const std::uint8_t* kinds;
 };
 
-Rewriter::Rewriter() : tables_(tables_or_throw()) {}
+Rewriter::Rewriter() : tables_(tables_or_throw()), known_(std::size_t{1} << kKnownBits) {}
 
 void Rewriter::make_room(std::size_t bytes) {
     if (out_.size() < at_ + bytes) out_.resize(std::max(2 * out_.size(), at_ + bytes));
@@ -206,12 +224,30 @@ bool Rewriter::run(const Reader<Unit>& reader, std::vector<Line>* lines, std::si
     while (read_ < reader.size) {
         // A blank begins no token; a run of unlike ones must be seen whole, for some of them may begin an address.
         if (reader.data[read_] == ' ' && read_ + 1 < reader.size && is_visible_ascii(reader.data[read_ + 1])) ++read_;
+        std::uint64_t word = 0;
+        if constexpr (sizeof(Unit) == 1) {
+            if (reader.ascii && read_ + sizeof word <= reader.size) {
+                word = word_at(reader.data + read_);
+                const Known& known = known_[slot_of(word)];
+                if (word != 0 && known.word == word) {
+                    make_room(2 * sizeof word);
+                    begin_token();
+                    std::memcpy(out_.data() + at_, &known.lower, sizeof known.lower);
+                    at_ += size_of(word);
+                    ++kept_;
+                    ++last_;
+                    read_ += size_of(word);
+                    continue;
+                }
+            }
+        }
         std::size_t end;
         const Rule& rule = tables_.rules[match(reader, read_, end)];
         if (rule.ahead != 0) {
             const std::size_t shorter = end_of_token(reader, rule, read_, end);
             if (shorter > read_ && shorter < end) end = shorter;  // always, with the tables as they are
         }
+        if (word != 0 && end == read_ + size_of(word)) remember(word, rule);
         if (rule.made == Made::line) {
             if (lines != nullptr) {
                 lines->push_back(end_line());
@@ -241,11 +277,12 @@ std::uint32_t Rewriter::match(const Reader<Unit>& reader, std::size_t at, std::s
     const Unit* unit = reader.data + at;
     const Unit* const stop = unit + std::min(reader.size - at, kPatience);
     const Unit* last = unit;
-    State state = tables_.start;
+    State state = tables_.start, next = state;
     std::uint32_t rule = 0;
     while (unit != stop) {
-        state = moves[(state >> 8) + kinds[*unit]];
-        if (state == kDead) break;
+        next = moves[(state >> 8) + kinds[*unit]];
+        if (next == kDead) break;
+        state = next;
         ++unit;
         if (const std::uint32_t found = accepted(state); found != 0) {
             rule = found;
@@ -254,8 +291,26 @@ std::uint32_t Rewriter::match(const Reader<Unit>& reader, std::size_t at, std::s
     }
     end = static_cast<std::size_t>(last - reader.data);
     const auto here = static_cast<std::size_t>(unit - reader.data);
-    if (state != kDead && here != reader.size) rule = match_far(reader, state, here, rule, end);
+    if (next != kDead && here != reader.size) rule = match_far(reader, state, here, rule, end);
+    alive_ = next == kDead ? state : kDead;
+    alive_at_ = here;
     return rule - 1;
+}
+
+// A word is remembered where nothing behind its blank was looked at, and where it stays but for its case.
+void Rewriter::remember(std::uint64_t word, const Rule& rule) {
+    const std::size_t size = size_of(word), seen = alive_at_ - read_;
+    if (rule.made != Made::same && rule.made != Made::plain) return;
+    if (rule.again || alive_ == kDead || seen > size + 1) return;
+    const State* const moves = tables_.moves.data() + (alive_ >> 8);
+    if (seen == size + 1 && std::any_of(moves, moves + tables_.kind_count, [](State state) { return state != kDead; })) return;
+    char lower[sizeof word] = {};
+    std::memcpy(lower, &word, size);
+    for (char& c : lower) c = kLower[c & 0x7F];
+    if (is_removed(lower, size)) return;
+    Known& known = known_[slot_of(word)];
+    known.word = word;
+    std::memcpy(&known.lower, lower, sizeof lower);
 }
 
 // The same from a place on, remembering in which states no longer match was found: long texts without blanks look

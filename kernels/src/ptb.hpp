@@ -62,6 +62,7 @@ private:
     template <typename Unit>
     void write(const Reader<Unit>& reader, const Rule& rule, std::size_t at, std::size_t end, std::vector<Line>* lines);
 
+    void remember(std::uint64_t word, const Rule& rule);
     void make_room(std::size_t bytes);
     void begin_token();
     void end_token(std::size_t begin);
@@ -71,7 +72,15 @@ private:
     void write_lower(std::u16string_view units);
     void write_character(std::uint32_t character);
 
+    struct Known {
+        std::uint64_t word = 0;
+        std::uint64_t lower = 0;
+    };
+
     const Tables& tables_;
+    std::vector<Known> known_;   // words of ASCII that are their own token
+    State alive_ = kDead;        // where the last match ended without a move, or kDead: elsewhere
+    std::size_t alive_at_ = 0;
     std::vector<char> out_;
     std::size_t at_ = 0;     // in out_
     std::size_t begin_ = 0;  // of the line

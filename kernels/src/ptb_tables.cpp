@@ -9,6 +9,8 @@ namespace m4i::ptb {
 namespace {
 
 using Set = std::vector<std::int32_t>;
+constexpr std::size_t kWords = 4;
+using Bits = std::array<std::uint64_t, kWords>;
 
 struct HashOfSet {
     std::size_t operator()(const Set& set) const {
@@ -25,10 +27,8 @@ std::atomic<const Tables*> g_tables{nullptr};
 class Determiner {
 public:
     Determiner(const Automaton& automaton, std::vector<State>& moves)
-        : automaton_(automaton), moves_(moves), seen_(automaton.states, 0), signatures_(automaton.kinds) {
-        // The sets that a kind is in, as bits.
-        words_ = (automaton.sets + 63) / 64;
-        for (auto& signature : signatures_) signature.assign(words_, 0);
+        : automaton_(automaton), moves_(moves), seen_(automaton.states, 0), signatures_(automaton.kinds, Bits{}) {
+        if (automaton.sets > 64 * kWords) throw std::length_error("the automaton has too many sets");
         for (std::size_t set = 0; set < automaton.sets; ++set) {
             for_each(automaton.members, set, [&](std::int32_t kind) {
                 signatures_[static_cast<std::size_t>(kind)][set / 64] |= std::uint64_t{1} << (set % 64);
@@ -93,22 +93,18 @@ private:
     // Kinds that are in the same ones of a state's sets lead to the same state.
     void expand(std::size_t state) {
         const Set members = *sets_[state];
-        std::vector<std::uint64_t> mask(words_, 0);
+        Bits mask{};
         for (const std::int32_t each : members) {
             for_each(automaton_.steps, static_cast<std::size_t>(each), [&](std::int32_t step) {
                 const std::int32_t set = step_set(step);
                 mask[static_cast<std::size_t>(set) / 64] |= std::uint64_t{1} << (set % 64);
             });
         }
-        std::vector<std::pair<std::vector<std::uint64_t>, State>> known;
+        std::vector<std::pair<Bits, State>> known;
         for (std::size_t kind = 0; kind < automaton_.kinds; ++kind) {
-            std::vector<std::uint64_t> here(words_);
-            bool any = false;
-            for (std::size_t i = 0; i < words_; ++i) {
-                here[i] = signatures_[kind][i] & mask[i];
-                any |= here[i] != 0;
-            }
-            if (!any) continue;
+            Bits here;
+            for (std::size_t i = 0; i < kWords; ++i) here[i] = signatures_[kind][i] & mask[i];
+            if (here == Bits{}) continue;
             auto at = std::find_if(known.begin(), known.end(), [&](const auto& each) { return each.first == here; });
             if (at == known.end()) {
                 Set targets;
@@ -118,7 +114,7 @@ private:
                         if (here[set / 64] >> (set % 64) & 1) targets.push_back(step_target(step));
                     });
                 }
-                known.emplace_back(std::move(here), number(closed(std::move(targets))));
+                known.emplace_back(here, number(closed(std::move(targets))));
                 at = known.end() - 1;
             }
             moves_[state * automaton_.kinds + kind] = at->second;
@@ -133,8 +129,7 @@ private:
     std::vector<State>& moves_;
     std::vector<std::uint32_t> seen_;
     std::uint32_t stamp_ = 0;
-    std::size_t words_ = 0;
-    std::vector<std::vector<std::uint64_t>> signatures_;
+    std::vector<Bits> signatures_;  // the sets that a kind is in
     std::unordered_map<Set, State, HashOfSet> numbers_;
     std::vector<const Set*> sets_;
     std::size_t done_ = 0;

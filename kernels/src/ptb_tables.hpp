@@ -37,6 +37,7 @@ struct Rule {
 struct Tables {
     std::array<std::uint8_t, kUnits> kinds;         // of units that no rule tells apart
     std::array<std::uint8_t, kUnits> kinds_alone;   // the same, a line feed taken for a blank
+    std::size_t kind_count;
     std::vector<State> moves;                       // [state's begin + kind]
     State start;
     std::vector<Rule> rules;
