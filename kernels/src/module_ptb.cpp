@@ -84,8 +84,7 @@ void set_ptb_tables(Array<std::uint8_t> kinds, Integers free_ends, Integers free
 
 ptb::Units units_of(PyObject* text) {
     if (!PyUnicode_Check(text)) throw nb::type_error("a text is not a string");
-    return {PyUnicode_DATA(text), static_cast<std::size_t>(PyUnicode_GET_LENGTH(text)), static_cast<int>(PyUnicode_KIND(text)),
-            PyUnicode_IS_ASCII(text) != 0};
+    return {PyUnicode_DATA(text), static_cast<std::size_t>(PyUnicode_GET_LENGTH(text)), static_cast<int>(PyUnicode_KIND(text))};
 }
 
 PyObject* string_of(const ptb::Rewriter& rewriter, const ptb::Line& line) {
@@ -170,13 +169,13 @@ std::vector<To> document_of(const nb::tuple& captions) {
 }
 
 template <typename To>
-nb::object read_document(const nb::tuple& captions, bool ascii) {
+nb::object read_document(const nb::tuple& captions) {
     const std::size_t count = captions.size();
     const nb::object found = list_of(count);
     if (count == 0) return found;
     const std::vector<To> document = document_of<To>(captions);
     ptb::Rewriter rewriter;
-    rewriter.open({document.data(), document.size(), static_cast<int>(sizeof(To)), ascii});
+    rewriter.open({document.data(), document.size(), static_cast<int>(sizeof(To))});
     std::vector<ptb::Line> lines;
     std::size_t next = 0;
     for (bool more = true; more && next < count;) {
@@ -205,17 +204,15 @@ bool holds_surrogate(const ptb::Units& units) {
 // All texts as one document. ValueError where one holds a lone surrogate.
 nb::object ptb_document(nb::tuple captions) {
     int width = 1;
-    bool ascii = true;
     for (std::size_t i = 0; i < captions.size(); ++i) {
         const ptb::Units units = units_of(captions[i].ptr());
         width = std::max(width, units.width);
-        ascii &= units.ascii;
         if ((units.width == 2 && holds_surrogate<char16_t>(units)) || (units.width == 4 && holds_surrogate<char32_t>(units))) {
             throw nb::value_error("a lone surrogate");
         }
     }
-    if (width == 1) return read_document<unsigned char>(captions, ascii);
-    return width == 2 ? read_document<char16_t>(captions, false) : read_document<char32_t>(captions, false);
+    if (width == 1) return read_document<unsigned char>(captions);
+    return width == 2 ? read_document<char16_t>(captions) : read_document<char32_t>(captions);
 }
 
 }  // namespace

@@ -42,10 +42,25 @@ bool is_removed(const char* token, std::size_t size) {
     }
 }
 
-// The next word and the blank after it as a number, lowest byte first; 0 where eight bytes do not hold both.
-std::uint64_t word_at(const unsigned char* at) {
+// Eight units as bytes, the first one lowest; 0 where one is not ASCII.
+std::uint64_t eight_at(const unsigned char* at) {
     std::uint64_t bytes;
     std::memcpy(&bytes, at, sizeof bytes);
+    return (bytes & 0x8080808080808080ull) == 0 ? bytes : 0;
+}
+std::uint64_t eight_at(const char16_t* at) {
+    std::uint64_t units[2];
+    std::memcpy(units, at, sizeof units);
+    if (((units[0] | units[1]) & 0xFF80FF80FF80FF80ull) != 0) return 0;
+    for (std::uint64_t& four : units) {
+        four = (four | four >> 8) & 0x0000FFFF0000FFFFull;
+        four = (four | four >> 16) & 0xFFFFFFFFull;
+    }
+    return units[0] | units[1] << 32;
+}
+
+// A word and the blank after it; 0 where eight units do not hold both.
+std::uint64_t word_in(std::uint64_t bytes) {
     const std::uint64_t blanks = bytes ^ 0x2020202020202020ull;  // bytes that are 0 here
     const std::uint64_t found = (blanks - 0x0101010101010101ull) & ~blanks & 0x8080808080808080ull;
     if (found == 0) return 0;
@@ -167,7 +182,7 @@ template <typename Unit>
 struct Rewriter::Reader {
     const Unit* data;
     std::size_t size;
-    bool ascii, alone;
+    bool alone;
     const std::uint8_t* kinds;
 };
 
@@ -178,16 +193,16 @@ void Rewriter::make_room(std::size_t bytes) {
 }
 
 template <typename Unit>
-Rewriter::Reader<Unit> Rewriter::reader_of(const Unit* data, std::size_t size, bool ascii, bool alone) {
-    return {data, size, ascii, alone, (alone ? tables_.kinds_alone : tables_.kinds).data()};
+Rewriter::Reader<Unit> Rewriter::reader_of(const Unit* data, std::size_t size, bool alone) {
+    return {data, size, alone, (alone ? tables_.kinds_alone : tables_.kinds).data()};
 }
 
 Line Rewriter::alone(const Units& units) {
     open(units);
     if (document_.width == 1) {
-        run(reader_of(static_cast<const unsigned char*>(document_.data), document_.size, document_.ascii, true), nullptr, 0);
+        run(reader_of(static_cast<const unsigned char*>(document_.data), document_.size, true), nullptr, 0);
     } else {
-        run(reader_of(static_cast<const char16_t*>(document_.data), document_.size, false, true), nullptr, 0);
+        run(reader_of(static_cast<const char16_t*>(document_.data), document_.size, true), nullptr, 0);
     }
     return end_line();
 }
@@ -204,15 +219,15 @@ void Rewriter::open(const Units& units) {
         if (c > 0xFFFF) wide_.push_back(static_cast<char16_t>(0xD800 + ((c - 0x10000) >> 10)));
         wide_.push_back(static_cast<char16_t>(c > 0xFFFF ? 0xDC00 + ((c - 0x10000) & 0x3FF) : c));
     }
-    document_ = {wide_.data(), wide_.size(), 2, false};
+    document_ = {wide_.data(), wide_.size(), 2};
 }
 
 bool Rewriter::read(std::vector<Line>& lines, std::size_t most) {
     if (lines.size() >= most) return false;
     const bool more =
         document_.width == 1
-            ? run(reader_of(static_cast<const unsigned char*>(document_.data), document_.size, document_.ascii, false), &lines, most)
-            : run(reader_of(static_cast<const char16_t*>(document_.data), document_.size, false, false), &lines, most);
+            ? run(reader_of(static_cast<const unsigned char*>(document_.data), document_.size, false), &lines, most)
+            : run(reader_of(static_cast<const char16_t*>(document_.data), document_.size, false), &lines, most);
     if (!more && lines.size() < most) lines.push_back(end_line());
     return more && lines.size() < most;
 }
@@ -225,20 +240,18 @@ bool Rewriter::run(const Reader<Unit>& reader, std::vector<Line>* lines, std::si
         // A blank begins no token; a run of unlike ones must be seen whole, for some of them may begin an address.
         if (reader.data[read_] == ' ' && read_ + 1 < reader.size && is_visible_ascii(reader.data[read_ + 1])) ++read_;
         std::uint64_t word = 0;
-        if constexpr (sizeof(Unit) == 1) {
-            if (reader.ascii && read_ + sizeof word <= reader.size) {
-                word = word_at(reader.data + read_);
-                const Known& known = known_[slot_of(word)];
-                if (word != 0 && known.word == word) {
-                    make_room(2 * sizeof word);
-                    begin_token();
-                    std::memcpy(out_.data() + at_, &known.lower, sizeof known.lower);
-                    at_ += size_of(word);
-                    ++kept_;
-                    ++last_;
-                    read_ += size_of(word);
-                    continue;
-                }
+        if (read_ + sizeof word <= reader.size) {
+            word = word_in(eight_at(reader.data + read_));
+            const Known& known = known_[slot_of(word)];
+            if (word != 0 && known.word == word) {
+                make_room(2 * sizeof word);
+                begin_token();
+                std::memcpy(out_.data() + at_, &known.lower, sizeof known.lower);
+                at_ += size_of(word);
+                ++kept_;
+                ++last_;
+                read_ += size_of(word);
+                continue;
             }
         }
         std::size_t end;
@@ -376,11 +389,17 @@ void Rewriter::write(const Reader<Unit>& reader, const Rule& rule, std::size_t a
     // An apostrophe is its own quote; soft hyphens are not ASCII.
     const bool same = rule.made == Made::same || rule.made == Made::plain ||
                       (rule.made == Made::quote && reader.data[at] == '\'');
-    if (reader.ascii && same) {
+    if (same) {
         char* to = out_.data() + at_;
-        for (std::size_t i = at; i < end; ++i) *to++ = kLower[reader.data[i] & 0x7F];
-        at_ += end - at;
-        return end_token(begin);
+        unsigned all = 0;
+        for (std::size_t i = at; i < end; ++i) {
+            all |= reader.data[i];
+            *to++ = kLower[reader.data[i] & 0x7F];
+        }
+        if (all < 0x80) {
+            at_ += end - at;
+            return end_token(begin);
+        }
     }
     token_.assign(reader.data + at, reader.data + end);
     write_made(rule.made, reader.alone);

@@ -22,8 +22,7 @@ struct Line {
 struct Units {
     const void* data;
     std::size_t size;
-    int width;   // bytes of one
-    bool ascii;
+    int width;  // bytes of one
 };
 
 // One for each thread.
@@ -51,7 +50,7 @@ private:
     template <typename Unit>
     bool run(const Reader<Unit>& reader, std::vector<Line>* lines, std::size_t most);
     template <typename Unit>
-    Reader<Unit> reader_of(const Unit* data, std::size_t size, bool ascii, bool alone);
+    Reader<Unit> reader_of(const Unit* data, std::size_t size, bool alone);
 
     template <typename Unit>
     std::uint32_t match(const Reader<Unit>& reader, std::size_t at, std::size_t& end);
@@ -78,7 +77,7 @@ private:
     };
 
     const Tables& tables_;
-    std::vector<Known> known_;   // words of ASCII that are their own token
+    std::vector<Known> known_;   // short words of ASCII that are their own token
     State alive_ = kDead;        // where the last match ended without a move, or kDead: elsewhere
     std::size_t alive_at_ = 0;
     std::vector<char> out_;

@@ -64,8 +64,7 @@ const Text* TokenStream::rewritten(const Text* texts, std::size_t count) {
     rewriter_->clear();
     lines_.clear();
     for (std::size_t i = 0; i < count; ++i) {
-        const int width = texts[i].width;
-        lines_.push_back(rewriter_->alone({texts[i].data, texts[i].size, width == 0 ? 1 : width, width == 0}));
+        lines_.push_back(rewriter_->alone({texts[i].data, texts[i].size, std::max<int>(texts[i].width, 1)}));
     }
     rewritten_.clear();
     for (const ptb::Line& line : lines_) {
