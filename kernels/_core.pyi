@@ -96,3 +96,22 @@ def scores(
     exact_sum: bool,
     /,
 ) -> npt.NDArray[np.float64]: ...
+def set_ptb_tables(
+    kinds: npt.NDArray[np.uint8],
+    free_ends: npt.NDArray[np.int32],
+    free_items: npt.NDArray[np.int32],
+    step_ends: npt.NDArray[np.int32],
+    step_items: npt.NDArray[np.int32],
+    member_ends: npt.NDArray[np.int32],
+    member_items: npt.NDArray[np.int32],
+    accepts: npt.NDArray[np.int32],
+    starts: npt.NDArray[np.int32],
+    rules: npt.NDArray[np.int32],
+    texts: list[str],
+    lower: npt.NDArray[np.uint16],
+    lower_pairs: npt.NDArray[np.uint32],
+    in_words: npt.NDArray[np.uint8],
+    /,
+) -> None: ...
+def ptb_alone(captions: tuple[str, ...], /) -> list[str]: ...
+def ptb_document(captions: tuple[str, ...], /) -> list[str]: ...

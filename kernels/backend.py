@@ -37,9 +37,11 @@ __all__ = [
     "core_scores",
     "overlap_scores",
     "overlap_statistics",
+    "ptb_lines",
     "set_statistics",
     "threads_for",
     "tokeniser_named",
+    "told",
 ]
 
 CORES: Final = ("avx512", "avx2", "baseline")
@@ -111,7 +113,7 @@ def overlap_statistics(
     core = core_in_use()
     given = _Given(hypotheses, references, tokeniser, threads)
     if core is not None:
-        return OverlapStatistics(**given.ask(core.overlap_statistics))
+        return OverlapStatistics(**given.ask(core, "overlap_statistics"))
     check_texts(given.hypotheses, given.references)
     plain: Any = reference if backend_name() == "reference" else fallback
     counts: OverlapStatistics = plain.overlap_statistics(given.hypotheses, given.references, given.tokeniser)
@@ -153,7 +155,7 @@ class PreparedReferences:
         core = core_in_use()
         self._core: Any = None
         if core is not None:
-            self._core = core.PreparedReferences(self._rows, splitter.number, splitter.encode, backend_name())
+            self._core = core.PreparedReferences(self._rows, told(core, splitter), splitter.encode, backend_name())
 
     def __len__(self) -> int:
         """N."""
@@ -232,7 +234,7 @@ def overlap_scores(
     if core is None:
         return None
     given = _Given(hypotheses, references, tokeniser, threads)
-    tables: list[Reals] = given.ask(core.overlap_scores, list(formulas), exact_sum)
+    tables: list[Reals] = given.ask(core, "overlap_scores", list(formulas), exact_sum)
     return tables
 
 
@@ -247,12 +249,12 @@ class _Given:
         self.threads = threads_for(threads, len(self.hypotheses))
         _check_lengths(len(self.hypotheses), len(self.references))
 
-    def ask(self, core_function: Callable[..., Any], *more: object) -> Any:
+    def ask(self, core: Any, function: str, *more: object) -> Any:
         try:
-            return core_function(
+            return getattr(core, function)(
                 self.hypotheses,
                 self.references,
-                self.tokeniser.number,
+                told(core, self.tokeniser),
                 self.tokeniser.encode,
                 backend_name(),
                 self.threads,
@@ -261,6 +263,37 @@ class _Given:
         except TypeError:
             check_texts(self.hypotheses, self.references)  # the core stops at the first bad text; this says which it is
             raise
+
+
+def told(core: ModuleType, tokeniser: Tokeniser) -> int:
+    """The tokeniser's number, after the core was told what it must know of it."""
+    if tokeniser.name == "ptb":
+        _tell_ptb(core)
+    return tokeniser.number
+
+
+def ptb_lines(captions: Sequence[str], *, as_document: bool) -> list[str]:
+    """The tokens of each caption, joined by blanks, as ``kernels.ptb.truth`` defines them; captions are strings.
+
+    Raises:
+        ValueError: a caption of a document holds a lone surrogate.
+    """
+    core = core_in_use()
+    if core is None:
+        from m4i_fast.kernels.ptb import truth
+
+        return truth.as_document(captions) if as_document else list(map(truth.alone, captions))
+    _tell_ptb(core)
+    lines: list[str] = core.ptb_document(captions) if as_document else core.ptb_alone(captions)
+    return lines
+
+
+@cache
+def _tell_ptb(core: ModuleType) -> None:
+    """Make the automaton: some tens of milliseconds, once a process."""
+    from m4i_fast.kernels.ptb.tables import tables
+
+    core.set_ptb_tables(*tables())
 
 
 def tokeniser_named(name: str) -> Tokeniser:

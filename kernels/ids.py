@@ -122,7 +122,7 @@ class Numbering:
     """Tokens of texts as numbers, from 0 in order of appearance; the same token has the same number in every call.
 
     Args:
-        tokeniser: a name in ``kernels.tokens.TOKENISERS``; of ``coco-space`` the tokens of its n-grams.
+        tokeniser: a name in ``kernels.tokens.TOKENISERS``; of ``coco-space`` and ``ptb`` the tokens of their n-grams.
 
     Raises:
         ConfigError: no such tokeniser, or ``M4I_FAST_KERNELS`` is wrong.
@@ -140,7 +140,9 @@ class Numbering:
         self._core: Any = None
         core = backend.core_in_use()
         if core is not None:
-            self._core = core.Numbering(self._splitter.number, self._splitter.encode, backend.backend_name())
+            self._core = core.Numbering(
+                backend.told(core, self._splitter), self._splitter.encode, backend.backend_name()
+            )
 
     def __len__(self) -> int:
         """How many distinct tokens there were."""

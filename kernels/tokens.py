@@ -1,4 +1,4 @@
-"""The tokenisers, defined. The C++ core repeats them for ASCII and asks this file about everything else.
+"""The tokenisers, defined. The C++ core repeats them for ASCII and (but for ``ptb``) asks this file about the rest.
 
 ``words``
     NFC, lower case, runs of Unicode letters and digits; one apostrophe between two of them stays inside the word
@@ -16,6 +16,9 @@
     As sacrebleu's: the tokeniser of NIST's mteval-v13a. ``<skipped>`` goes, a hyphen at a line's end joins the lines,
     ``&quot; &amp; &lt; &gt;`` become their signs. ASCII signs stand alone but for the apostrophe; points and commas
     but between digits; a hyphen only after a digit. The case is kept.
+``ptb``
+    The tokeniser that pycocoevalcap runs in Java, without Java: lower case, its punctuation left out, each text by
+    itself; then as ``coco-space``. See ``m4i_fast.kernels.ptb``. The core reads text of every script for it.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from m4i_fast.kernels.porter import stem
@@ -105,6 +109,21 @@ def _mteval_13a(text: str) -> list[str]:
     return _HYPHEN.sub(" - ", text).split()
 
 
+@lru_cache(maxsize=1 << 12)
+def _ptb(text: str) -> str:
+    from m4i_fast.kernels.ptb.truth import alone  # rarely wanted
+
+    return alone(text)
+
+
+def _ptb_tokens(text: str) -> list[str]:
+    return _ptb(text).split()
+
+
+def _ptb_steps(text: str) -> list[str]:
+    return _ptb(text).split(" ")
+
+
 def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
@@ -130,6 +149,7 @@ TOKENISERS: Final = {
         Tokeniser("coco-space", 3, str.split, _split_spaces, _bytes),
         Tokeniser("13a", 4, _mteval_13a, _mteval_13a, _bytes_of_13a),
         Tokeniser("porter", 5, _porter_tokens, _porter_tokens, _bytes_of_rouge_tokens),
+        Tokeniser("ptb", 6, _ptb_tokens, _ptb_steps, _bytes),
     )
 }
 """By name."""

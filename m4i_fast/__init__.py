@@ -15,9 +15,19 @@ _ROOMS = {
     "overlap": "m4i_fast.text.overlap",
     "overlap_ids": "m4i_fast.text.overlap",
     "overlaps": "m4i_fast.text.overlap",
+    "ptb_tokenise": "m4i_fast.text.ptb",
 }
 
-__all__ = ["References", "TokenIds", "__version__", "nearest_captions", "overlap", "overlap_ids", "overlaps"]
+__all__ = [
+    "References",
+    "TokenIds",
+    "__version__",
+    "nearest_captions",
+    "overlap",
+    "overlap_ids",
+    "overlaps",
+    "ptb_tokenise",
+]
 
 
 def __getattr__(name: str) -> object:

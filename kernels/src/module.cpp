@@ -330,4 +330,5 @@ NB_MODULE(_core, m) {
              nb::arg("definitions"), nb::arg("exact_sum"));
     bind_scores(m);
     bind_ids(m);
+    bind_ptb(m);
 }

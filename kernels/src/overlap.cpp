@@ -37,7 +37,7 @@ void Comparer::compare(const Text* hypotheses, std::size_t records, const Prepar
 template <typename Apart>
 void Comparer::compare_texts(const std::uint32_t* sizes, std::size_t records, Columns columns, Apart apart) {
     records_.compare(texts_.data(), sizes, records, columns);
-    if (tokeniser_ != Tokeniser::coco_space) return;
+    if (!splits_twice(tokeniser_)) return;
     std::size_t text = 0, pair = 0;
     for (std::size_t record = 0; record < records; ++record) {
         const std::size_t size = sizes[record];

@@ -19,7 +19,7 @@ void Prepared::add(const Text* texts, const std::uint32_t* sizes, std::size_t re
     stream_.fill(texts, count, {.learn = &numbers_});
     texts_.take(stream_, count);
     for (std::size_t i = 0; i < count; ++i) single_.push_back(stream_.tokens(i).single);
-    if (tokeniser_ == Tokeniser::coco_space) {
+    if (splits_twice(tokeniser_)) {
         stream_.fill_split_at_spaces(texts, count, {.learn = &numbers_});
         apart_.take(stream_, count);
     }

@@ -27,7 +27,7 @@ public:
 
     Tokens tokens(std::size_t reference) const { return texts_.tokens(reference, single_[reference] != 0); }
 
-    // What str.split(" ") gives; for coco_space only.
+    // What str.split(" ") gives; where splits_twice().
     Tokens apart(std::size_t reference) const { return apart_.tokens(reference, true); }
 
     // By which hypotheses must be numbered. Asked by many threads, after the last add().

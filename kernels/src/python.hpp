@@ -40,7 +40,7 @@ struct Batch {
     std::size_t bytes = 0;
 };
 
-// How texts become bytes: ASCII as it is, the rest (and what the tokeniser says) through Python.
+// How texts become bytes: ASCII as it is, the rest (and what the tokeniser says) through Python; of ptb all as it is.
 struct Way {
     Tokeniser tokeniser;
     const nb::callable& encode;
@@ -58,6 +58,15 @@ inline void gather_text(PyObject* text, const Way& way, Batch& batch) {
             batch.bytes += size;
             return;
         }
+    }
+    if (way.tokeniser == Tokeniser::ptb) {
+        const auto width = static_cast<std::uint8_t>(PyUnicode_KIND(text));
+        const auto size = static_cast<std::size_t>(PyUnicode_GET_LENGTH(text));
+        Py_INCREF(text);
+        batch.kept.push_back(text);
+        batch.texts.push_back({static_cast<const char*>(PyUnicode_DATA(text)), size, false, width});
+        batch.bytes += size * width;
+        return;
     }
     nb::object encoded = way.encode(nb::borrow<nb::object>(text));
     if (!PyBytes_Check(encoded.ptr())) throw nb::type_error("a tokeniser gave no bytes");
@@ -155,6 +164,7 @@ using Integers = Array<std::int32_t>;
 
 // Texts that are numbers already, and all against all.
 void bind_ids(nb::module_& m);
+void bind_ptb(nb::module_& m);
 
 // Scores of counts, and counts of sets.
 void bind_scores(nb::module_& m);

@@ -18,7 +18,7 @@ constexpr std::size_t kMostNumbered = std::size_t{1} << 15;  // an interner beyo
 std::size_t whole_blocks(std::size_t size) { return (size + kBlock - 1) / kBlock * kBlock; }
 
 bool joined_by_spaces(Tokeniser tokeniser) {
-    return tokeniser != Tokeniser::whitespace && tokeniser != Tokeniser::coco_space;
+    return tokeniser != Tokeniser::whitespace && !splits_twice(tokeniser);
 }
 
 }  // namespace
@@ -57,8 +57,25 @@ Key TokenStream::number(const char* begin, std::size_t length) {
     return (numbers_.learn != nullptr ? *numbers_.learn : interner_).number(begin, length);
 }
 
+// For ptb: each text as pycocoevalcap has it after its tokeniser; from there on it is coco_space.
+const Text* TokenStream::rewritten(const Text* texts, std::size_t count) {
+    if (tokeniser_ != Tokeniser::ptb) return texts;
+    if (rewriter_ == nullptr) rewriter_ = std::make_unique<ptb::Rewriter>();
+    rewriter_->clear();
+    lines_.clear();
+    for (std::size_t i = 0; i < count; ++i) {
+        lines_.push_back(rewriter_->alone({texts[i].data, texts[i].size, std::max<int>(texts[i].width, 1)}));
+    }
+    rewritten_.clear();
+    for (const ptb::Line& line : lines_) {
+        rewritten_.push_back({rewriter_->text() + line.begin, line.end - line.begin, !line.ascii});
+    }
+    return rewritten_.data();
+}
+
 void TokenStream::fill(const Text* texts, std::size_t count, Numbers numbers) {
     begin(numbers);
+    texts = rewritten(texts, count);
     std::size_t bytes = kBlock, tokens = kBlock;
     for (std::size_t i = 0; i < count; ++i) {
         bytes += whole_blocks(texts[i].size);
@@ -174,6 +191,7 @@ std::size_t TokenStream::split_utf8(const Text& text, std::uint32_t* starts, std
 
 void TokenStream::fill_split_at_spaces(const Text* texts, std::size_t count, Numbers numbers) {
     begin(numbers);
+    texts = rewritten(texts, count);
     offsets_.assign(1, 0);
     single_spaced_.assign(count, 1);
     keys_.clear();

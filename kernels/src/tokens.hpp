@@ -3,26 +3,34 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "keys.hpp"
 #include "machine.hpp"
+#include "ptb.hpp"
 
 namespace m4i {
 
 // The numbers are part of the Python face: kernels/tokens.py names them.
-enum class Tokeniser : int { words = 0, rouge_score = 1, whitespace = 2, coco_space = 3, mteval_13a = 4, porter = 5 };
-inline constexpr int kTokenisers = 6;
+enum class Tokeniser : int { words = 0, rouge_score = 1, whitespace = 2, coco_space = 3, mteval_13a = 4, porter = 5, ptb = 6 };
+inline constexpr int kTokenisers = 7;
+
+// Whether ROUGE-L's tokens are those of str.split(" "), others those of str.split().
+inline bool splits_twice(Tokeniser tokeniser) {
+    return tokeniser == Tokeniser::coco_space || tokeniser == Tokeniser::ptb;
+}
 
 // Whether Python must see an ASCII text too: 13a replaces parts of some before it looks for tokens.
 bool needs_python(Tokeniser tokeniser, const char* text, std::size_t size);
 
-// `ready`: not ASCII, so Python has seen it. For whitespace and coco_space it is the text itself in UTF-8,
+// `ready`: not ASCII, so Python has seen it (never for ptb). For whitespace and coco_space it is the text itself in UTF-8,
 // lone surrogates passed through; for the others it holds the tokens (of porter, not yet stemmed), joined by spaces.
 struct Text {
     const char* data;
     std::size_t size;
     bool ready;
+    std::uint8_t width = 0;  // for ptb, which reads any text: bytes of a unit, `size` counts units; 0 for ASCII
 };
 
 // Who numbers the tokens that are not their own key: an interner that learns them, or one that is only asked (what it does
@@ -64,6 +72,7 @@ private:
     };
 
     void begin(Numbers numbers);
+    const Text* rewritten(const Text* texts, std::size_t count);
     Key number(const char* begin, std::size_t length);
     void make_room(std::size_t bytes, std::size_t tokens);
     std::size_t split_utf8(const Text& text, std::uint32_t* starts, std::uint32_t* ends, bool* single) const;
@@ -76,6 +85,9 @@ private:
     Numbers numbers_;                       // of the fill in progress
     const Interner* stemmed_by_ = nullptr;  // whose keys are remembered in stemmed_
     std::vector<Stemmed> stemmed_;  // by the token's key
+    std::unique_ptr<ptb::Rewriter> rewriter_;  // of ptb
+    std::vector<Text> rewritten_;
+    std::vector<ptb::Line> lines_;
     std::vector<char> bytes_;
     std::vector<std::uint32_t> starts_;
     std::vector<std::uint32_t> ends_;

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from m4i_fast.kernels.backend import PreparedReferences, overlap_scores, overlap_statistics, set_statistics
+from m4i_fast.kernels.backend import PreparedReferences, as_rows, overlap_scores, overlap_statistics, set_statistics
 from m4i_fast.kernels.ids import TokenIds, id_statistics
-from m4i_fast.kernels.statistics import OverlapStatistics
+from m4i_fast.kernels.statistics import OverlapStatistics, check_texts
+from m4i_fast.text.ptb import ptb_tokenise
 from m4i_fast.text.recipes import COLUMNS, IDS, SUM_COMPENSATES, Recipe, recipe_named, scores
 
 __all__ = ["Counted", "OverlapTable", "References", "counted", "overlap", "overlap_ids", "overlaps"]
@@ -45,7 +46,7 @@ def overlap(
         hypotheses: N generated captions; an empty one scores 0 (``coco`` gives ROUGE-L 1 for nothing against nothing).
         references: N lists of reference captions; a list may be empty.
         recipe: ``coco``, ``rouge-score``, ``sacrebleu``, ``nltk`` or ``m4i``; a tokeniser, a variant and ``mean`` may
-            follow, as in ``coco/coco-space/mean``. See ``m4i_fast.text.recipes`` for the definitions.
+            follow, as in ``coco/ptb/mean``. See ``m4i_fast.text.recipes`` for the definitions.
         tokeniser: another one than the recipe's own, such as ``coco-space`` (text that was tokenised before).
         reduce: ``max`` (the recipe's own way to join references) or ``mean``, the mean over the references of the
             score against each alone (the default of ``m4i``).
@@ -85,12 +86,13 @@ def _tables(
     values: dict[int, npt.NDArray[np.float64]] = {}
     for tokeniser in {recipe.tokeniser: None for recipe in recipes}:
         some = {i: recipe for i, recipe in enumerate(recipes) if recipe.tokeniser == tokeniser}
+        said, wanted, kernel_tokeniser = _as_tokenised(hypotheses, references, next(iter(some.values())))
         tables = None
         if not any(recipe.counts_sets for recipe in some.values()):
             formulas = [recipe.formula for recipe in some.values()]
-            tables = overlap_scores(hypotheses, references, formulas, tokeniser=tokeniser, exact_sum=SUM_COMPENSATES)
+            tables = overlap_scores(said, wanted, formulas, tokeniser=kernel_tokeniser, exact_sum=SUM_COMPENSATES)
         if tables is None:
-            counts = overlap_statistics(hypotheses, references, tokeniser=tokeniser)
+            counts = overlap_statistics(said, wanted, tokeniser=kernel_tokeniser)
             tables = [scores(counts, recipe, sets) for recipe in some.values()]
         values.update(zip(some, tables, strict=True))
     return [OverlapTable(COLUMNS, values[i], recipe.signature) for i, recipe in enumerate(recipes)]
@@ -112,7 +114,8 @@ def counted(
     counts: dict[str, OverlapStatistics] = {}
     for each in recipes:
         if each.tokeniser not in counts:
-            counts[each.tokeniser] = overlap_statistics(hypotheses, references, tokeniser=each.tokeniser)
+            said, wanted, kernel_tokeniser = _as_tokenised(hypotheses, references, each)
+            counts[each.tokeniser] = overlap_statistics(said, wanted, tokeniser=kernel_tokeniser)
     sets = set_statistics(hypotheses, references) if any(each.counts_sets for each in recipes) else None
     return tuple(Counted(each, scores(counts[each.tokeniser], each, sets), counts[each.tokeniser]) for each in recipes)
 
@@ -174,7 +177,9 @@ class References:
         reduce: str | None = None,
     ) -> None:
         self.recipe = recipe_named(recipe, tokeniser=tokeniser, reduce=reduce)
-        self._prepared = PreparedReferences(references, tokeniser=self.recipe.tokeniser)
+        if self.recipe.as_documents:
+            references = _rows_as_document(references)
+        self._prepared = PreparedReferences(references, tokeniser=self.recipe.kernel_tokeniser)
 
     def __len__(self) -> int:
         """N."""
@@ -186,6 +191,8 @@ class References:
         Raises:
             DataError: the lengths differ, or something is not a string (says which).
         """
+        if self.recipe.as_documents:
+            hypotheses = ptb_tokenise(hypotheses)
         if not self.recipe.counts_sets:
             tables = self._prepared.scores(hypotheses, [self.recipe.formula], exact_sum=SUM_COMPENSATES)
             if tables is not None:
@@ -194,3 +201,20 @@ class References:
         # Sets are counted anew each time: nothing of them is prepared.
         sets = set_statistics(hypotheses, self._prepared.rows) if self.recipe.counts_sets else None
         return OverlapTable(COLUMNS, scores(counts, self.recipe, sets), self.recipe.signature)
+
+
+def _as_tokenised(
+    hypotheses: Sequence[str], references: Sequence[Sequence[str]], recipe: Recipe
+) -> tuple[Sequence[str], Sequence[Sequence[str]], str]:
+    """Texts for the kernels, and the tokeniser that is left to them."""
+    if recipe.as_documents:
+        hypotheses, references = ptb_tokenise(hypotheses), _rows_as_document(references)
+    return hypotheses, references, recipe.kernel_tokeniser
+
+
+def _rows_as_document(references: Sequence[Sequence[str]]) -> list[list[str]]:
+    """The references of all records, tokenised as one document, one record after the other."""
+    rows = as_rows(references, "references")
+    check_texts([""] * len(rows), rows)
+    lines = iter(ptb_tokenise([text for row in rows for text in row]))
+    return [[next(lines) for _ in row] for row in rows]

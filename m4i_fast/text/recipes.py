@@ -5,8 +5,11 @@
     then ((1 + b^2) P R) / (R + b^2 P), b = 1.2. BLEU-1..4, sentence level: counts clipped by the largest count in any
     one reference, the product of (c + 1e-15) / (g + 1e-9) to the power 1/n, brevity penalty against the reference
     nearest in length. ROUGE-1 and ROUGE-2, which pycocoevalcap has not: F1 = 2PR / (P + R), the best reference.
-    Its Java tokeniser is not here: the default ``words`` takes its place, and is the same as giving pycocoevalcap
-    ``" ".join(words(text))``. For text that was tokenised before, ``coco/coco-space`` equals pycocoevalcap bit for bit.
+    The default ``words`` is not its tokeniser, and the same as giving its scorers ``" ".join(words(text))``. For text
+    that was tokenised before, ``coco/coco-space`` equals its scorers bit for bit. ``coco/ptb-exact`` equals its whole
+    evaluation: all hypotheses go through its PTB tokeniser (rebuilt, without Java) as one document, all references as
+    another, faults included (see ``m4i_fast.text.ptb``). ``coco/ptb`` takes each text by itself, so a score depends on
+    its own record alone; where no fault shows, it is the same to the last bit.
 ``rouge-score``
     As rouge-score 0.1.2, without its stemmer or (``rouge-score/porter``) with it. ROUGE-1, ROUGE-2, ROUGE-L: F1 =
     2PR / (P + R), for each the best reference. BLEU-1..4: the formula of ``coco`` on rouge-score's tokens.
@@ -59,6 +62,8 @@ COLUMNS: Final = ("rouge_1", "rouge_2", "rouge_l", "bleu_1", "bleu_2", "bleu_3",
 REDUCTIONS: Final = ("max", "mean")
 IDS: Final = "ids"
 """In place of a tokeniser: the caller's own token ids. Every recipe but ``m4i`` takes them."""
+AS_DOCUMENTS: Final = "ptb-exact"
+"""The tokeniser that sees all hypotheses at once, and all references: a record's scores depend on the others'."""
 VERSION: Final = "0.1.0"
 """The release in which a definition last changed: equal signatures mean equal formulas."""
 
@@ -85,6 +90,15 @@ class Recipe:
     def formula(self) -> Formula:
         """As the C++ core knows it."""
         return Formula(RECIPES[self.name].numbers[self.variant], self.reduce == "mean")
+
+    def as_documents(self) -> bool:
+        """Whether all hypotheses are tokenised as one document, and all references as another."""
+        return self.tokeniser == AS_DOCUMENTS
+
+    @property
+    def kernel_tokeniser(self) -> str:
+        """The kernels' tokeniser, for texts that went through the documents where ``as_documents``."""
+        return "coco-space" if self.as_documents else self.tokeniser
 
     @property
     def counts_sets(self) -> bool:
@@ -289,7 +303,7 @@ def _bleu(counts: OverlapStatistics, recipe: Recipe, rows: npt.NDArray[np.bool_]
 RECIPES: Final = {
     "coco": _Definition(
         {"": 0},
-        ("words", "coco-space", "whitespace", "rouge-score"),
+        ("words", "ptb", AS_DOCUMENTS, "coco-space", "whitespace", "rouge-score"),
         (f"beta:{BETA}",),
         _rouge_l_of_coco,
         bleu_of_coco,

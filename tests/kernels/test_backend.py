@@ -97,8 +97,8 @@ def test_bad_input_is_named(
 
 
 def test_an_unknown_tokeniser_is_refused() -> None:
-    with pytest.raises(ConfigError, match="'ptb' is not a tokeniser"):
-        backend.overlap_statistics(["a"], [["a"]], tokeniser="ptb")
+    with pytest.raises(ConfigError, match="'penn' is not a tokeniser"):
+        backend.overlap_statistics(["a"], [["a"]], tokeniser="penn")
 
 
 @pytest.mark.parametrize("name", BACKENDS)

@@ -82,10 +82,11 @@ def test_tokeniser_numbers_are_the_cores() -> None:
         "coco-space": 3,
         "13a": 4,
         "porter": 5,
+        "ptb": 6,
     }
 
 
-@pytest.mark.parametrize("tokeniser", TOKENISERS)
+@pytest.mark.parametrize("tokeniser", [name for name in TOKENISERS if name != "ptb"])  # see test_ptb.py
 def test_every_character_parts_or_joins_as_in_python(tokeniser: str) -> None:
     """Each code point stands between two letters; lengths tell whether it parted them, matches whether it was kept."""
     texts = [f"x{chr(point)}y x{chr(point)} k {chr(point)}i" for point in range(sys.maxunicode + 1)]

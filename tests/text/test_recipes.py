@@ -18,6 +18,8 @@ from m4i_fast.text.recipes import RECIPES, REDUCTIONS, recipe_named, scores
         ("coco", "recipe:coco|tok:words|refs:max|beta:1.2|v:0.1.0"),
         ("coco/coco-space", "recipe:coco|tok:coco-space|refs:max|beta:1.2|v:0.1.0"),
         ("coco/mean", "recipe:coco|tok:words|refs:mean|beta:1.2|v:0.1.0"),
+        ("coco/ptb", "recipe:coco|tok:ptb|refs:max|beta:1.2|v:0.1.0"),
+        ("coco/ptb-exact", "recipe:coco|tok:ptb-exact|refs:max|beta:1.2|v:0.1.0"),
         ("coco/whitespace/mean", "recipe:coco|tok:whitespace|refs:mean|beta:1.2|v:0.1.0"),
         ("coco/mean/whitespace", "recipe:coco|tok:whitespace|refs:mean|beta:1.2|v:0.1.0"),
         ("rouge-score", "recipe:rouge-score|tok:rouge-score|refs:max|v:0.1.0"),
@@ -45,7 +47,7 @@ def test_all_signatures_differ() -> None:
         for tokeniser in definition.tokenisers
         for reduce in ("max", "mean")
     }
-    assert len(seen) == 2 * (4 + 4 + 2 * 3 + 2 * 3 + 1)  # coco, rouge-score, sacrebleu, nltk, m4i
+    assert len(seen) == 2 * sum(len(each.numbers) * len(each.tokenisers) for each in RECIPES.values())
 
 
 @pytest.mark.parametrize(
@@ -56,11 +58,11 @@ def test_all_signatures_differ() -> None:
         ({"recipe": "sacrebleu/exp/none"}, "'none' in 'sacrebleu/exp/none'"),
         ({"recipe": "coco/mean/mean"}, "'mean' in 'coco/mean/mean'"),
         ({"recipe": ""}, "'' is not a recipe"),
-        ({"recipe": "coco/ptb"}, "'ptb' in 'coco/ptb' is unknown"),
+        ({"recipe": "coco/penn"}, "'penn' in 'coco/penn' is unknown"),
         ({"recipe": "coco/words/whitespace"}, "'whitespace' in 'coco/words/whitespace'"),
         ({"recipe": "coco/max/mean"}, "contradicts another part"),
         ({"recipe": "coco/mean", "reduce": "max"}, "contradicts another part"),
-        ({"recipe": "coco", "tokeniser": "ptb"}, "does not work with the tokeniser 'ptb'"),
+        ({"recipe": "rouge-score", "tokeniser": "ptb"}, "does not work with the tokeniser 'ptb'"),
         ({"recipe": "rouge-score", "tokeniser": "coco-space"}, "does not work with the tokeniser 'coco-space'"),
         ({"recipe": "coco", "reduce": "median"}, "reduce: 'median' is no way to join references"),
     ],

@@ -1,0 +1,557 @@
+#include "ptb.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <stdexcept>
+
+#include "white_space.hpp"
+
+namespace m4i::ptb {
+namespace {
+
+constexpr std::size_t kPatience = 256;   // units of a match after which what failed is remembered
+constexpr std::size_t kMostBytes = 8;    // what a unit becomes at most, its blank included
+constexpr int kKnownBits = 11;           // remembered words: captions have few
+constexpr std::size_t kEnough = std::size_t{1} << 16;
+constexpr char16_t kSoftHyphen = 0xAD, kSigma = 0x3A3, kFinalSigma = 0x3C2, kDottedI = 0x130;
+
+// Bits of Tables::in_words.
+constexpr std::uint8_t kCased = 1, kLetter = 2, kDigit = 4, kInWord = 8, kInNumber = 16, kIgnored = 32;
+
+constexpr std::array<char, 128> lower_ascii() {
+    std::array<char, 128> lower{};
+    for (int c = 0; c < 128; ++c) {
+        lower[static_cast<std::size_t>(c)] = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
+    }
+    return lower;
+}
+constexpr std::array<char, 128> kLower = lower_ascii();
+
+// The tokens that pycocoevalcap leaves out; its brackets never come, for they are in lower case here.
+bool is_removed(const char* token, std::size_t size) {
+    switch (size) {
+        case 1:
+            return std::memchr("'`.?!,:-;", token[0], 9) != nullptr;
+        case 2:
+            return token[0] == token[1] && (token[0] == '\'' || token[0] == '`' || token[0] == '-');
+        case 3:
+            return std::memcmp(token, "...", 3) == 0;
+        default:
+            return false;
+    }
+}
+
+// Eight units as bytes, the first one lowest; 0 where one is not ASCII.
+std::uint64_t eight_at(const unsigned char* at) {
+    std::uint64_t bytes;
+    std::memcpy(&bytes, at, sizeof bytes);
+    return (bytes & 0x8080808080808080ull) == 0 ? bytes : 0;
+}
+std::uint64_t eight_at(const char16_t* at) {
+    std::uint64_t units[2];
+    std::memcpy(units, at, sizeof units);
+    if (((units[0] | units[1]) & 0xFF80FF80FF80FF80ull) != 0) return 0;
+    for (std::uint64_t& four : units) {
+        four = (four | four >> 8) & 0x0000FFFF0000FFFFull;
+        four = (four | four >> 16) & 0xFFFFFFFFull;
+    }
+    return units[0] | units[1] << 32;
+}
+
+// A word and the blank after it; 0 where eight units do not hold both.
+std::uint64_t word_in(std::uint64_t bytes) {
+    const std::uint64_t blanks = bytes ^ 0x2020202020202020ull;  // bytes that are 0 here
+    const std::uint64_t found = (blanks - 0x0101010101010101ull) & ~blanks & 0x8080808080808080ull;
+    if (found == 0) return 0;
+    const int last = std::countr_zero(found);  // the topmost bit of the first blank
+    return last < 8 ? 0 : bytes & (~std::uint64_t{0} >> (63 - last));
+}
+
+// Bytes of a word_at() without its blank.
+std::size_t size_of(std::uint64_t word) { return static_cast<std::size_t>(std::bit_width(word) - 1) / 8; }
+
+std::size_t slot_of(std::uint64_t word) { return (word * 0x9E3779B97F4A7C15ull) >> (64 - kKnownBits); }
+
+bool is_visible_ascii(char16_t unit) { return unit > 0x20 && unit < 0x7F; }
+bool is_high(char16_t unit) { return (unit & 0xFC00) == 0xD800; }
+bool is_low(char16_t unit) { return (unit & 0xFC00) == 0xDC00; }
+
+// Whether a sigma ends a word, as Java sees words.
+class Words {
+public:
+    Words(const Tables& tables, std::u16string_view units) : tables_(tables), units_(units) {}
+
+    bool ends_at(std::size_t sigma) const {
+        std::size_t at = sigma;
+        while (joined(at) && !is(at - 1, kCased)) --at;
+        if (!joined(at)) return false;
+        for (at = sigma + 1; at < units_.size() && joined(at); ++at) {
+            if (is(at, kCased)) return false;
+        }
+        return true;
+    }
+
+private:
+    bool is(std::size_t at, std::uint8_t bits) const { return (tables_.in_words[units_[at]] & bits) != 0; }
+
+    // The nearest unit before or after that counts; npos where there is none.
+    std::size_t before(std::size_t at) const {
+        while (at > 0) {
+            if (!is(--at, kIgnored)) return at;
+        }
+        return std::u16string_view::npos;
+    }
+    std::size_t after(std::size_t at) const {
+        while (++at < units_.size()) {
+            if (!is(at, kIgnored)) return at;
+        }
+        return std::u16string_view::npos;
+    }
+
+    // A sign between two letters or two digits.
+    bool inside(std::size_t at) const {
+        const std::size_t left = before(at), right = after(at);
+        if (left == std::u16string_view::npos || right == std::u16string_view::npos) return false;
+        return (is(at, kInWord) && is(left, kLetter) && is(right, kLetter)) ||
+               (is(at, kInNumber) && is(left, kDigit) && is(right, kDigit));
+    }
+
+    // Whether a unit belongs to the word before it.
+    bool joined(std::size_t at) const {
+        if (at == 0) return false;
+        if (is(at, kIgnored)) return true;
+        const std::size_t left = before(at);
+        if (left == std::u16string_view::npos) return false;
+        const bool here = is(at, kLetter | kDigit), there = is(left, kLetter | kDigit);
+        return (here && there) || (there && inside(at)) || (here && inside(left));
+    }
+
+    const Tables& tables_;
+    std::u16string_view units_;
+};
+
+void replace_all(std::u16string& text, std::u16string_view from, std::u16string_view to) {
+    for (std::size_t at = 0; (at = text.find(from, at)) != std::u16string::npos; at += to.size()) {
+        text.replace(at, from.size(), to);
+    }
+}
+
+void replace_any(std::u16string& text, std::u16string_view from, std::u16string_view to) {
+    for (std::size_t at = 0; (at = text.find_first_of(from, at)) != std::u16string::npos; at += to.size()) {
+        text.replace(at, 1, to);
+    }
+}
+
+void make_quotes(std::u16string& token, std::u16string_view twofold, std::u16string_view single) {
+    replace_all(token, u"&apos;", u"'");
+    replace_all(token, u"'", single);
+    replace_all(token, u"&quot;", twofold);
+    replace_all(token, u"\"", twofold);
+    replace_any(token, u"\u0091\u2018\u201B\u2039", u"`");
+    replace_any(token, u"\u0092\u2019\u203A", u"'");
+    replace_any(token, u"\u0093\u201C\u00AB", u"``");
+    replace_any(token, u"\u0094\u201D\u00BB", u"''");
+}
+
+void make_ampersands(std::u16string& token) {
+    for (std::size_t at = 0; (at = token.find(u'&', at)) != std::u16string::npos; ++at) {
+        if (token.size() - at < 5 || token[at + 4] != u';') continue;
+        const auto is = [&](std::size_t i, char16_t letter) { return (token[at + i] | 0x20) == letter; };
+        if (is(1, u'a') && is(2, u'm') && is(3, u'p')) token.erase(at + 1, 4);
+    }
+}
+
+void make_fractions(std::u16string& token) {
+    replace_all(token, u"\u00BC", u"1/4");
+    replace_all(token, u"\u00BD", u"1/2");
+    replace_all(token, u"\u00BE", u"3/4");
+    replace_all(token, u"\u2153", u"1/3");
+    replace_all(token, u"\u2154", u"2/3");
+}
+
+const Tables& tables_or_throw() {
+    if (tables() == nullptr) throw std::logic_error("the PTB tokeniser's tables were not set");
+    return *tables();
+}
+
+}  // namespace
+
+// A text of which the units are read one by one.
+template <typename Unit>
+struct Rewriter::Reader {
+    const Unit* data;
+    std::size_t size;
+    bool alone;
+    const std::uint8_t* kinds;
+};
+
+Rewriter::Rewriter() : tables_(tables_or_throw()), known_(std::size_t{1} << kKnownBits) {}
+
+void Rewriter::make_room(std::size_t bytes) {
+    if (out_.size() < at_ + bytes) out_.resize(std::max(2 * out_.size(), at_ + bytes));
+}
+
+template <typename Unit>
+Rewriter::Reader<Unit> Rewriter::reader_of(const Unit* data, std::size_t size, bool alone) {
+    return {data, size, alone, (alone ? tables_.kinds_alone : tables_.kinds).data()};
+}
+
+Line Rewriter::alone(const Units& units) {
+    open(units);
+    if (document_.width == 1) {
+        run(reader_of(static_cast<const unsigned char*>(document_.data), document_.size, true), nullptr, 0);
+    } else {
+        run(reader_of(static_cast<const char16_t*>(document_.data), document_.size, true), nullptr, 0);
+    }
+    return end_line();
+}
+
+void Rewriter::open(const Units& units) {
+    document_ = units;
+    read_ = 0;
+    failed_.clear();
+    if (units.width != 4) return;
+    wide_.clear();
+    const auto* const characters = static_cast<const char32_t*>(units.data);
+    for (std::size_t i = 0; i < units.size; ++i) {
+        const char32_t c = characters[i];
+        if (c > 0xFFFF) wide_.push_back(static_cast<char16_t>(0xD800 + ((c - 0x10000) >> 10)));
+        wide_.push_back(static_cast<char16_t>(c > 0xFFFF ? 0xDC00 + ((c - 0x10000) & 0x3FF) : c));
+    }
+    document_ = {wide_.data(), wide_.size(), 2};
+}
+
+bool Rewriter::read(std::vector<Line>& lines, std::size_t most) {
+    if (lines.size() >= most) return false;
+    const bool more =
+        document_.width == 1
+            ? run(reader_of(static_cast<const unsigned char*>(document_.data), document_.size, false), &lines, most)
+            : run(reader_of(static_cast<const char16_t*>(document_.data), document_.size, false), &lines, most);
+    if (!more && lines.size() < most) lines.push_back(end_line());
+    return more && lines.size() < most;
+}
+
+// Whether it stopped before the end.
+template <typename Unit>
+bool Rewriter::run(const Reader<Unit>& reader, std::vector<Line>* lines, std::size_t most) {
+    const std::size_t start = at_;
+    while (read_ < reader.size) {
+        // A blank begins no token; a run of unlike ones must be seen whole, for some of them may begin an address.
+        if (reader.data[read_] == ' ' && read_ + 1 < reader.size && is_visible_ascii(reader.data[read_ + 1])) ++read_;
+        std::uint64_t word = 0;
+        if (read_ + sizeof word <= reader.size) {
+            word = word_in(eight_at(reader.data + read_));
+            const Known& known = known_[slot_of(word)];
+            if (word != 0 && known.word == word) {
+                make_room(2 * sizeof word);
+                begin_token();
+                std::memcpy(out_.data() + at_, &known.lower, sizeof known.lower);
+                at_ += size_of(word);
+                ++kept_;
+                ++last_;
+                read_ += size_of(word);
+                continue;
+            }
+        }
+        std::size_t end;
+        const Rule& rule = tables_.rules[match(reader, read_, end)];
+        if (rule.ahead != 0) {
+            const std::size_t shorter = end_of_token(reader, rule, read_, end);
+            if (shorter > read_ && shorter < end) end = shorter;  // always, with the tables as they are
+        }
+        if (word != 0 && end == read_ + size_of(word)) remember(word, rule);
+        if (rule.made == Made::line) {
+            if (lines != nullptr) {
+                lines->push_back(end_line());
+                if (lines->size() >= most || at_ - start > kEnough) {
+                    read_ = end;
+                    return true;
+                }
+            }
+        } else if (rule.made != Made::nothing) {
+            std::size_t stop = end;
+            if (rule.again) {
+                --end;
+                if (rule.alone && stop - read_ == 2) stop = end;
+            }
+            write(reader, rule, read_, stop, lines);
+        }
+        read_ = end;
+    }
+    return false;
+}
+
+// The rule that wins at a place, and where its match ends.
+template <typename Unit>
+std::uint32_t Rewriter::match(const Reader<Unit>& reader, std::size_t at, std::size_t& end) {
+    const State* const moves = tables_.moves.data();
+    const std::uint8_t* const kinds = reader.kinds;
+    const Unit* unit = reader.data + at;
+    const Unit* const stop = unit + std::min(reader.size - at, kPatience);
+    const Unit* last = unit;
+    State state = tables_.start, next = state;
+    std::uint32_t rule = 0;
+    while (unit != stop) {
+        next = moves[(state >> 8) + kinds[*unit]];
+        if (next == kDead) break;
+        state = next;
+        ++unit;
+        if (const std::uint32_t found = accepted(state); found != 0) {
+            rule = found;
+            last = unit;
+        }
+    }
+    end = static_cast<std::size_t>(last - reader.data);
+    const auto here = static_cast<std::size_t>(unit - reader.data);
+    if (next != kDead && here != reader.size) rule = match_far(reader, state, here, rule, end);
+    alive_ = next == kDead ? state : kDead;
+    alive_at_ = here;
+    return rule - 1;
+}
+
+// A word is remembered where nothing behind its blank was looked at, and where it stays but for its case.
+void Rewriter::remember(std::uint64_t word, const Rule& rule) {
+    const std::size_t size = size_of(word), seen = alive_at_ - read_;
+    if (rule.made != Made::same && rule.made != Made::plain) return;
+    if (rule.again || alive_ == kDead || seen > size + 1) return;
+    const State* const moves = tables_.moves.data() + (alive_ >> 8);
+    if (seen == size + 1 && std::any_of(moves, moves + tables_.kind_count, [](State state) { return state != kDead; })) return;
+    char lower[sizeof word] = {};
+    std::memcpy(lower, &word, size);
+    for (char& c : lower) c = kLower[c & 0x7F];
+    if (is_removed(lower, size)) return;
+    Known& known = known_[slot_of(word)];
+    known.word = word;
+    std::memcpy(&known.lower, lower, sizeof lower);
+}
+
+// The same from a place on, remembering in which states no longer match was found: long texts without blanks look
+// like addresses at every word, up to their end.
+template <typename Unit>
+std::uint32_t Rewriter::match_far(const Reader<Unit>& reader, State state, std::size_t at, std::uint32_t rule,
+                                  std::size_t& end) {
+    if (failed_.empty()) failed_.assign(reader.size + 1, {});
+    trail_.clear();
+    std::size_t first = at + 1;
+    while (at < reader.size) {
+        state = tables_.move(state, reader.kinds[reader.data[at]]);
+        ++at;
+        if (state == kDead) break;
+        if (accepted(state) != 0) {
+            rule = accepted(state);
+            end = at;
+            trail_.clear();
+            first = at + 1;
+        } else {
+            if (std::find(failed_[at].begin(), failed_[at].end(), state) != failed_[at].end()) break;
+            trail_.push_back(state);
+        }
+    }
+    for (std::size_t i = 0; i < trail_.size(); ++i) {
+        auto& failed = failed_[first + i];
+        std::rotate(failed.begin(), failed.end() - 1, failed.end());
+        failed[0] = trail_[i];
+    }
+    return rule;
+}
+
+template <typename Unit>
+std::size_t Rewriter::end_of_token(const Reader<Unit>& reader, const Rule& rule, std::size_t at, std::size_t end) {
+    if (rule.match >= 0) return at + static_cast<std::size_t>(rule.match);
+    if (rule.ahead > 0) return end - static_cast<std::size_t>(rule.ahead);
+    ends_.assign(end - at + 1, 0);
+    State state = rule.forward;
+    for (std::size_t i = at; state != kDead; ++i) {
+        ends_[i - at] = accepted(state) != 0;
+        if (i == end) break;
+        state = tables_.move(state, reader.kinds[reader.data[i]]);
+    }
+    state = rule.backward;
+    while (end > at && (ends_[end - at] == 0 || accepted(state) == 0)) {
+        --end;
+        state = tables_.move(state, reader.kinds[reader.data[end]]);
+    }
+    return end;
+}
+
+template <typename Unit>
+void Rewriter::write(const Reader<Unit>& reader, const Rule& rule, std::size_t at, std::size_t end,
+                     std::vector<Line>* lines) {
+    make_room((end - at) * kMostBytes + kMostBytes);
+    begin_token();
+    const std::size_t begin = at_;
+    if (rule.made == Made::fixed) {
+        std::memcpy(out_.data() + at_, rule.text.data(), rule.text.size());
+        at_ += rule.text.size();
+        return end_token(begin);
+    }
+    // An apostrophe is its own quote; soft hyphens are not ASCII.
+    const bool same = rule.made == Made::same || rule.made == Made::plain ||
+                      (rule.made == Made::quote && reader.data[at] == '\'');
+    if (same) {
+        char* to = out_.data() + at_;
+        unsigned all = 0;
+        for (std::size_t i = at; i < end; ++i) {
+            all |= reader.data[i];
+            *to++ = kLower[reader.data[i] & 0x7F];
+        }
+        if (all < 0x80) {
+            at_ += end - at;
+            return end_token(begin);
+        }
+    }
+    token_.assign(reader.data + at, reader.data + end);
+    write_made(rule.made, reader.alone);
+    if (rule.made == Made::face || rule.made == Made::solid) return write_pieces(begin, lines);
+    end_token(begin);
+}
+
+void Rewriter::write_made(Made made, bool alone) {
+    if (alone) replace_all(token_, u"\n", u" ");
+    switch (made) {
+        case Made::plain:
+            std::erase(token_, kSoftHyphen);
+            if (token_.empty()) token_ = u"-";
+            break;
+        case Made::quote:
+            make_quotes(token_, u"''", u"'");
+            break;
+        case Made::opening:
+            make_quotes(token_, u"``", u"`");
+            break;
+        case Made::ampersand:
+            make_ampersands(token_);
+            break;
+        case Made::hyphens:
+            if (token_.size() == 3 || token_.size() == 4) token_ = u"--";
+            break;
+        case Made::fraction:
+            make_fractions(token_);
+            break;
+        case Made::money:
+            replace_all(token_, u"\u00A2", u"cents");
+            replace_all(token_, u"\u00A3", u"#");
+            replace_any(token_, u"\u0080\u00A4\u20A0\u20AC", u"$");
+            break;
+        case Made::solid:
+        case Made::phone:
+            replace_all(token_, u" ", u"\u00A0");
+            [[fallthrough]];
+        case Made::face:
+            if (made == Made::solid) break;
+            replace_all(token_, u"(", u"-lrb-");
+            replace_all(token_, u")", u"-rrb-");
+            break;
+        default:
+            break;
+    }
+    write_lower(token_);
+}
+
+// In lower case as Java's toLowerCase writes it.
+void Rewriter::write_lower(std::u16string_view units) {
+    make_room(3 * units.size() + kMostBytes);
+    for (std::size_t i = 0; i < units.size(); ++i) {
+        const char16_t unit = units[i];
+        if (unit < 0x80) {
+            out_[at_++] = kLower[unit];
+        } else if (unit == kSigma) {
+            write_character(Words(tables_, units).ends_at(i) ? kFinalSigma : tables_.lower[kSigma]);
+        } else if (unit == kDottedI) {
+            write_character('i');
+            write_character(0x307);
+        } else if (is_high(unit) && i + 1 < units.size() && is_low(units[i + 1])) {
+            const std::uint32_t character = 0x10000 + ((unit & 0x3FFu) << 10) + (units[++i] & 0x3FFu);
+            const auto& pairs = tables_.lower_pairs;
+            const auto pair = std::lower_bound(pairs.begin(), pairs.end(), std::pair{character, std::uint32_t{0}});
+            write_character(pair != pairs.end() && pair->first == character ? pair->second : character);
+        } else {
+            write_character(tables_.lower[unit]);
+        }
+    }
+}
+
+void Rewriter::write_character(std::uint32_t character) {
+    const auto put = [&](std::uint32_t byte) { out_[at_++] = static_cast<char>(byte); };
+    if (character < 0x80) return put(character);
+    ascii_ = false;
+    if (character < 0x800) {
+        put(0xC0 | character >> 6);
+    } else {
+        if (character < 0x10000) {
+            put(0xE0 | character >> 12);
+        } else {
+            put(0xF0 | character >> 18);
+            put(0x80 | (character >> 12 & 0x3F));
+        }
+        put(0x80 | (character >> 6 & 0x3F));
+    }
+    put(0x80 | (character & 0x3F));
+}
+
+void Rewriter::begin_token() {
+    before_ = at_;
+    if (kept_ > 0) out_[at_++] = ' ';
+}
+
+void Rewriter::end_token(std::size_t begin) {
+    if (is_removed(out_.data() + begin, at_ - begin)) {
+        at_ = before_;
+        last_ = 0;
+    } else {
+        ++kept_;
+        ++last_;
+    }
+}
+
+// A token that may hold blanks or ends of lines, at which pycocoevalcap parts it.
+void Rewriter::write_pieces(std::size_t begin, std::vector<Line>* lines) {
+    const std::string_view token(out_.data() + begin, at_ - begin);
+    if (token.find_first_of(" \n") == std::string_view::npos) return end_token(begin);
+    pieces_ = token;
+    at_ = before_;
+    const bool ascii = ascii_;
+    make_room(2 * pieces_.size() + kMostBytes);
+    for (std::size_t from = 0; from <= pieces_.size();) {
+        const std::size_t to = std::min(pieces_.find_first_of(" \n", from), pieces_.size());
+        begin_token();
+        const std::size_t piece = at_;
+        std::memcpy(out_.data() + at_, pieces_.data() + from, to - from);
+        at_ += to - from;
+        end_token(piece);
+        if (to < pieces_.size() && pieces_[to] == '\n' && lines != nullptr) {
+            lines->push_back(end_line());
+            ascii_ = ascii;
+        }
+        from = to + 1;
+    }
+}
+
+// What str.rstrip() takes off is taken before tokens are removed, so only tokens that stand behind those can lose any.
+Line Rewriter::end_line() {
+    const char* const out = out_.data();
+    while (last_ > 0) {
+        std::size_t token = at_;
+        while (token > begin_ && out[token - 1] != ' ') --token;
+        std::size_t end = token;  // of what stays of the token
+        for (std::size_t i = token; i < at_;) {
+            const std::size_t width = white_space(out + i, out + at_);
+            i += width > 0 ? width : 1;
+            if (width == 0) end = i;
+        }
+        const bool shortened = end < at_;
+        at_ = end;
+        if (end > token && !(shortened && is_removed(out + token, end - token))) break;
+        at_ = token > begin_ ? token - 1 : token;
+        if (end > token) break;
+        --last_;
+    }
+    const Line line{begin_, at_, ascii_};
+    begin_ = at_;
+    kept_ = last_ = 0;
+    ascii_ = true;
+    return line;
+}
+
+}  // namespace m4i::ptb
