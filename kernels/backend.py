@@ -1,7 +1,7 @@
 """The choice of kernel: the C++ core for this processor, rapidfuzz where it was not built, or the slow truth.
 
-On a GPU (``triton``) texts are counted only where that is asked for. The environment variable ``M4I_FAST_KERNELS`` forces one of ``BACKENDS``. All give the same integers; tests hold them
-to it.
+The environment variable ``M4I_FAST_KERNELS`` forces one of ``BACKENDS``; on a GPU (``triton``) texts are counted only
+where it says so. All give the same integers; tests hold them to it.
 """
 
 from __future__ import annotations
@@ -252,7 +252,9 @@ def _gpu_statistics(
         return counts
     known: dict[str, int] = {}
     said, wanted = (
-        TokenIds.from_lists([[known.setdefault(step, len(known)) for step in tokeniser.subsequence(text)] for text in texts])
+        TokenIds.from_lists(
+            [[known.setdefault(step, len(known)) for step in tokeniser.subsequence(text)] for text in texts]
+        )
         for texts in (hypotheses, others)
     )
     return replace(

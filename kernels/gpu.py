@@ -1,8 +1,8 @@
 """Texts that are numbers and lie on the GPU: what ``ids`` does, from torch tensors to torch tensors, by Triton.
 
-The same integers as from every other backend, and the same neighbours to the last bit. Texts may be of any length. Where
-``TRITON_INTERPRET`` was 1 when Python started, Triton's interpreter runs the same kernels on tensors of the host: far
-slower, and enough to test them. Importing this needs the extra ``triton`` (an ``ExtraMissing`` where it is absent).
+The same integers as from every other backend, and the same neighbours to the last bit; texts may be of any length.
+Where ``TRITON_INTERPRET`` was 1 when Python started, Triton's interpreter runs the same kernels on tensors of the host:
+far slower, and enough to test them. Importing this needs the extra ``triton`` (an ``ExtraMissing`` where it is absent).
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def check() -> None:
 def device() -> torch.device:
     """Where texts are counted unless they lie elsewhere; errors as of ``check``."""
     check()
-    return torch.device("cpu" if interpreted() else "cuda", None if interpreted() else torch.cuda.current_device())
+    return torch.device("cpu") if interpreted() else torch.device("cuda", torch.cuda.current_device())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,9 +97,8 @@ class DeviceTokenIds:
     offsets: Tensor
 
     def __post_init__(self) -> None:
-        check()
         ids, offsets = _integers(self.ids, "ids", 1), _integers(self.offsets, "offsets", 1).to(self.ids.device)
-        if ids.is_cuda == interpreted():
+        if ids.device.type != device().type:
             raise DataError(
                 f"the ids lie on '{ids.device}'",
                 where="ids",
@@ -324,7 +323,7 @@ def _count(
     kind = torch.bucketize(said, torch.tensor(WIDTHS, device=at.device, dtype=said.dtype))[record]
     # Lanes work until the longest reference of their warp ends, so pairs stand by width, then by length.
     order = (kind * 64 + wanted.clamp(max=63)).to(torch.uint8).sort(stable=True).indices
-    parts = order.split(kind.bincount(minlength=len(WIDTHS) + 1).tolist())
+    parts = torch.split(order, kind.bincount(minlength=len(WIDTHS) + 1).tolist())
     texts: dict[str, Any] = {
         "h_ids": hypotheses.ids,
         "h_begin": hypotheses.offsets[first:last],
@@ -347,7 +346,9 @@ def _count(
     for part, width in zip(parts, (*WIDTHS, _LARGEST), strict=True):
         if len(part):
             most = min(width, int(said.max()))
-            used = torch.empty((orders, pairs), dtype=torch.int32 if width < WIDTHS[-1] else torch.int64, device=at.device)
+            used = torch.empty(
+                (orders, pairs), dtype=torch.int32 if width < WIDTHS[-1] else torch.int64, device=at.device
+            )
             for _ in _compare({**texts, "order": part, "used": used}, len(part), most, wanted[part]):
                 if orders:
                     _unite(used, here - begin, said, into.best[first:last], shortest, width)

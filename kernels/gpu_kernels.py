@@ -5,9 +5,11 @@ longer hypothesis goes in blocks of 64. Imported by ``gpu`` alone, where Triton 
 was 1 when Triton was imported these are plain Python and NumPy.
 
 Tensors are [tokens, lanes] so that a lane keeps all tokens of its hypothesis in registers: the sum over them then needs
-neither shuffles nor shared memory. ``~`` is not used, because the interpreter has it for signed words only, and the
-loops call nothing of ours, because each call costs the interpreter a third of a millisecond. The steps between tokens are arguments that the compiler must not look into, because
+neither shuffles nor shared memory. The steps between tokens are arguments that the compiler must not look into, because
 it would deal consecutive tokens out to neighbouring lanes if it knew that they stand side by side.
+
+For the interpreter's sake ``~`` is not used, which it has for signed words only, and the loops call nothing of ours,
+because each call costs it a third of a millisecond.
 """
 
 import triton
@@ -104,7 +106,7 @@ def compare(
         token = tl.load(cursor, mask=here, other=-2)
         hit = tl.sum(tl.where(tokens == token[None, :], bit, 0), axis=0)
         if LONG:
-            # Bit 0: the addition's carry. 1 to 3: ends at the block's last token. 4 to 7: what this token's n-grams took.
+            # Bit 0: the addition's carry; 1 to 3: ends at the block's last token; 4 to 7: whether an n-gram was taken.
             before = tl.load(carry, mask=here, other=0).to(WORD)
             after = ((end1 >> 63) << 1) | ((end2 >> 63) << 2) | ((end3 >> 63) << 3) | (before & 0xF0)
         if SUBSEQUENCE:
