@@ -49,6 +49,8 @@ PAIRS: Final = 1 << 24
 SCRATCH: Final = 1 << 30
 """Bytes for what the blocks of long hypotheses hand on, at most."""
 WARPS: Final = 4
+# Of real numbers there are none; Triton 3.9 warns where that is left open.
+OPTIONS: Final[dict[str, Any]] = {"num_warps": WARPS, "enable_fp_fusion": False}
 SLICE: Final = 32
 """Candidates of about one length whose tokens lie interleaved, so that the lanes of a warp read side by side."""
 _LARGEST: Final = 2**31 - 1
@@ -455,7 +457,7 @@ def _compare(texts: dict[str, Any], count: int, longest: int, wanted: Tensor) ->
                 LONG=long,
                 WIDTH=width,
                 BLOCK=block,
-                num_warps=WARPS,
+                **OPTIONS,
             )
         yield
 
@@ -476,7 +478,7 @@ def _unite(used: Tensor, rows: Tensor, said: Tensor, best: Tensor, shortest: int
             LONG=longest > WIDTHS[-1],
             WIDTH=WIDTHS[-1] if used.dtype == torch.int64 else WIDTHS[-2],
             BLOCK=block,
-            num_warps=WARPS,
+            **OPTIONS,
         )
 
 

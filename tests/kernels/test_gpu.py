@@ -344,8 +344,7 @@ for architecture in map(int, sys.argv[1:]):
             ptx = compiled(gpu_kernels.compare, architecture, MATRIX=matrix, SUBSEQUENCE=orders != 1, ORDERS=orders,
                            UNITE=orders == 4, **shape)
             loop, = re.findall(r"^(\\$L__BB\\w+):((?:(?!^\\$L__BB).)*?bra\\S*\\s+\\1;)", ptx, re.DOTALL | re.MULTILINE)
-            busy = re.findall(r"shfl|shared|bar\\.", loop[1])
-            print(architecture, width, long, matrix, orders, len(re.findall(r"^\\t[^./]", loop[1], re.M)), sorted(set(busy)))
+            print(architecture, width, long, matrix, orders, sorted(set(re.findall(r"shfl|shared|bar\\.", loop[1]))))
         compiled(gpu_kernels.unite, architecture, **shape)
 """
 
