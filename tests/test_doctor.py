@@ -202,7 +202,7 @@ def test_triton_really_counts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_another_system_needs_is_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
-    needs = ['triton>=3.6; platform_system == "Linux" and extra == "triton"']
+    needs = ['triton>=3.7; platform_system == "Linux" and extra == "triton"']
     for system, missing in (("Linux", ("triton",)), ("Darwin", ())):
         monkeypatch.setattr(doctor.platform, "system", lambda system=system: system)
         assert doctor._lacking(needs, "triton", lambda _: None) == missing

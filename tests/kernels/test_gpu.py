@@ -337,6 +337,10 @@ def compiled(kernel, architecture, **chosen):
     assert made.asm["cubin"][:4] == b"\\x7fELF"
     return made.asm["ptx"]
 
+# What the compiler would otherwise look into: of a step of 1 it would make neighbouring lanes of neighbouring tokens.
+hidden = {each.name for each in gpu_kernels.compare.params if each.do_not_specialize}
+assert hidden >= {"h_step", "r_step"}, hidden
+
 for architecture in map(int, sys.argv[1:]):
     for width, long in ((16, False), (32, False), (64, False), (64, True)):
         shape = {"LONG": long, "WIDTH": width, "BLOCK": 128}
