@@ -1,7 +1,7 @@
 """The choice of kernel: the C++ core for this processor, rapidfuzz where it was not built, or the slow truth.
 
-The environment variable ``M4I_FAST_KERNELS`` forces one of ``BACKENDS``. All give the same integers; tests hold them
-to it.
+The environment variable ``M4I_FAST_KERNELS`` forces one of ``BACKENDS``; on a GPU (``triton``) texts are counted only
+where it says so. All give the same integers; tests hold them to it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cache
 from types import ModuleType
 from typing import Any, Final, NamedTuple, TypeVar
@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from m4i_fast.errors import ConfigError, DataError
+from m4i_fast.errors import ConfigError, DataError, UserError
 from m4i_fast.kernels import fallback
 from m4i_fast.kernels.reference import overlap as reference
 from m4i_fast.kernels.reference import sets as reference_sets
@@ -35,6 +35,9 @@ __all__ = [
     "built_backends",
     "core_in_use",
     "core_scores",
+    "gpu_in_use",
+    "host_core",
+    "host_machine",
     "overlap_scores",
     "overlap_statistics",
     "ptb_lines",
@@ -46,7 +49,8 @@ __all__ = [
 
 CORES: Final = ("avx512", "avx2", "baseline")
 """Instruction sets that the C++ core is compiled for, the best first."""
-BACKENDS: Final = (*CORES, "rapidfuzz", "reference")
+GPU: Final = "triton"
+BACKENDS: Final = (*CORES, "rapidfuzz", "reference", GPU)
 ROWS_A_THREAD: Final = 4096
 """Fewer rows than this are done before another thread has started."""
 VARIABLE: Final = "M4I_FAST_KERNELS"
@@ -68,10 +72,11 @@ def backend_name() -> str:
 
     Raises:
         ConfigError: ``M4I_FAST_KERNELS`` names none, or one that is not built or does not run here.
+        ExtraMissing: it names ``triton``, which is not installed.
     """
     wanted = os.environ.get(VARIABLE, "").strip()
     if not wanted:
-        return built_backends()[0]
+        return _on_this_processor()[0]
     if wanted not in BACKENDS:
         raise ConfigError(
             f"'{wanted}' is not a kernel backend",
@@ -80,19 +85,29 @@ def backend_name() -> str:
         )
     if wanted in CORES and _core() is None:
         raise ConfigError("the C++ core is not built here", where=VARIABLE, cure=f"{_REBUILD} Or unset the variable.")
-    if wanted not in built_backends():
+    if wanted == GPU:
+        _gpu().check()
+    elif wanted not in _on_this_processor():
         raise ConfigError(
             f"this processor does not run '{wanted}'",
             where=VARIABLE,
-            cure=f"Set it to one of {', '.join(built_backends())}, or unset it.",
+            cure=f"Set it to one of {', '.join(_on_this_processor())}, or unset it.",
         )
     return wanted
 
 
 def built_backends() -> tuple[str, ...]:
-    """The backends that work here, the fastest first."""
+    """The backends that work here: the fastest on this processor first, ``triton`` last. That one imports torch."""
+    try:
+        _gpu().check()
+    except UserError:
+        return _on_this_processor()
+    return (*_on_this_processor(), GPU)
+
+
+def _on_this_processor() -> tuple[str, ...]:
     core = _core()
-    return (*(() if core is None else core.machines()), *BACKENDS[len(CORES) :])
+    return (*(() if core is None else core.machines()), "rapidfuzz", "reference")
 
 
 def overlap_statistics(
@@ -115,6 +130,8 @@ def overlap_statistics(
     if core is not None:
         return OverlapStatistics(**given.ask(core, "overlap_statistics"))
     check_texts(given.hypotheses, given.references)
+    if backend_name() == GPU:
+        return _gpu_statistics(given.hypotheses, given.references, given.tokeniser)
     plain: Any = reference if backend_name() == "reference" else fallback
     counts: OverlapStatistics = plain.overlap_statistics(given.hypotheses, given.references, given.tokeniser)
     return counts
@@ -125,7 +142,7 @@ def set_statistics(hypotheses: Sequence[str], references: Sequence[Sequence[str]
     rows, rows_of_references = as_rows(hypotheses, "hypotheses"), as_rows(references, "references")
     _check_lengths(len(rows), len(rows_of_references))
     check_texts(rows, rows_of_references)
-    core = core_in_use()
+    core = host_core()
     if core is None:
         return reference_sets.set_statistics(rows, rows_of_references)
     return SetStatistics(**core.set_statistics(rows, rows_of_references, TOKENISERS["whitespace"].encode))
@@ -199,8 +216,8 @@ def core_scores(counts: OverlapStatistics, formula: Formula, *, exact_sum: bool)
         formula: ``m4i_fast.text.recipes`` names them.
         exact_sum: whether ``sum()`` of floats compensates rounding here, as it does from Python 3.12 on.
     """
-    core = _core()
-    if core is None or backend_name() not in CORES:
+    core = host_core()
+    if core is None:
         return None
     arrays = [np.ascontiguousarray(getattr(counts, field.name)) for field in fields(counts)]
     values: Reals = core.scores(*arrays, *formula, exact_sum)
@@ -215,6 +232,49 @@ def core_in_use() -> Any:
     if name == "rapidfuzz" and not os.environ.get(VARIABLE):
         _warn_once()
     return None
+
+
+def gpu_in_use() -> Any:
+    """The module ``gpu`` where the backend ``triton`` is in use, else None."""
+    return _gpu() if backend_name() == GPU else None
+
+
+def host_core() -> Any:
+    """The C++ core for what is done on the processor in any case; None where its stand-ins were chosen."""
+    return _core() if backend_name() == GPU else core_in_use()
+
+
+def host_machine() -> str:
+    """The instruction set that ``host_core`` is to use."""
+    name = backend_name()
+    return _on_this_processor()[0] if name == GPU else name
+
+
+def _gpu_statistics(
+    hypotheses: Sequence[str], references: Sequence[Sequence[str]], tokeniser: Tokeniser
+) -> OverlapStatistics:
+    """Numbered here, counted there; where the subsequence is taken of other tokens, in two goes."""
+    from m4i_fast.kernels.ids import Numbering, TokenIds, id_statistics, subsequence_lengths
+
+    at = np.cumsum([0, *map(len, references)])
+    others = [text for row in references for text in row]
+    numbering = Numbering(tokeniser.name)
+    counts = id_statistics(numbering.ids(hypotheses), numbering.ids(others), at)
+    if tokeniser.subsequence is tokeniser.ngrams:
+        return counts
+    known: dict[str, int] = {}
+    said, wanted = (
+        TokenIds.from_lists(
+            [[known.setdefault(step, len(known)) for step in tokeniser.subsequence(text)] for text in texts]
+        )
+        for texts in (hypotheses, others)
+    )
+    return replace(
+        counts,
+        lcs=subsequence_lengths(said, wanted, at),
+        hypothesis_length_lcs=np.diff(said.offsets).astype(np.int32),
+        reference_length_lcs=np.diff(wanted.offsets).astype(np.int32),
+    )
 
 
 def overlap_scores(
@@ -278,13 +338,13 @@ def ptb_lines(captions: Sequence[str], *, as_document: bool) -> list[str]:
     Raises:
         ValueError: a caption of a document holds a lone surrogate.
     """
-    core = core_in_use()
+    core = host_core()
     if core is None:
         from m4i_fast.kernels.ptb import truth
 
-        return truth.as_document(captions) if as_document else list(map(truth.alone, captions))
+        return truth.as_document(tuple(captions)) if as_document else list(map(truth.alone, captions))
     _tell_ptb(core)
-    lines: list[str] = core.ptb_document(captions) if as_document else core.ptb_alone(captions)
+    lines: list[str] = core.ptb_document(tuple(captions)) if as_document else core.ptb_alone(tuple(captions))
     return lines
 
 
@@ -336,6 +396,13 @@ def as_rows(rows: Sequence[T], name: str) -> list[T] | tuple[T, ...]:
 
 def _usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _gpu() -> Any:
+    """The module ``gpu``, which imports torch and Triton; an ExtraMissing where they are absent."""
+    from m4i_fast.kernels import gpu
+
+    return gpu
 
 
 @cache

@@ -138,10 +138,10 @@ class Numbering:
         self._splitter = backend.tokeniser_named(tokeniser)
         self._known: dict[str, int] = {}
         self._core: Any = None
-        core = backend.core_in_use()
+        core = backend.host_core()
         if core is not None:
             self._core = core.Numbering(
-                backend.told(core, self._splitter), self._splitter.encode, backend.backend_name()
+                backend.told(core, self._splitter), self._splitter.encode, backend.host_machine()
             )
 
     def __len__(self) -> int:
@@ -186,6 +186,10 @@ def id_statistics(
         ConfigError: ``M4I_FAST_KERNELS`` is wrong.
     """
     at = _rows(hypotheses, references, rows)
+    gpu = backend.gpu_in_use()
+    if gpu is not None:
+        there: OverlapStatistics = gpu.id_statistics(*_on_device(gpu, hypotheses, references), at).to_host()
+        return there
     core = backend.core_in_use()
     if core is not None:
         arrays = core.id_statistics(
@@ -208,6 +212,10 @@ def subsequence_lengths(
 ) -> Ids:
     """The ``lcs`` of ``id_statistics`` alone, int32 [P], several times as fast."""
     at = _rows(hypotheses, references, rows)
+    gpu = backend.gpu_in_use()
+    if gpu is not None:
+        there: Ids = gpu.subsequence_lengths(*_on_device(gpu, hypotheses, references), at).cpu().numpy()
+        return there
     core = backend.core_in_use()
     if core is None:
         return id_statistics(hypotheses, references, at).lcs
@@ -263,6 +271,11 @@ def nearest(
     _check_measure(measure)
     if k < 1:
         raise ConfigError(f"{k} neighbours cannot be found", where="k", cure="Give 1 or more.")
+    gpu = backend.gpu_in_use()
+    if gpu is not None:
+        texts = _on_device(gpu, hypotheses, candidates)
+        there: Nearest = gpu.nearest(*texts, k, measure=measure, advance=advance).to_host()
+        return there
     found = Nearest(np.full((len(hypotheses), k), np.nan), np.full((len(hypotheses), k), -1, np.int64))
 
     def take(first: int, part: tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]) -> None:
@@ -294,6 +307,10 @@ def overlap_matrix(hypotheses: TokenIds, candidates: TokenIds, *, measure: str =
     [[2, 1]]
     """
     _check_measure(measure)
+    gpu = backend.gpu_in_use()
+    if gpu is not None:
+        there: Ids = gpu.overlap_matrix(*_on_device(gpu, hypotheses, candidates), measure=measure).cpu().numpy()
+        return there
     matrix = np.zeros((len(hypotheses), len(candidates)), np.int32)
 
     def take(first: int, part: Ids) -> None:
@@ -354,6 +371,10 @@ def _f1(matched: Ids, guessed: int, wanted: npt.NDArray[np.int64]) -> npt.NDArra
     precision, recall = matched / max(guessed, 1), matched / np.maximum(wanted, 1)
     total = precision + recall
     return np.divide(2 * precision * recall, total, out=np.zeros_like(total), where=total > 0)
+
+
+def _on_device(gpu: Any, *sets: TokenIds) -> tuple[Any, ...]:
+    return tuple(gpu.DeviceTokenIds.from_host(texts) for texts in sets)
 
 
 def _arrays(texts: TokenIds) -> tuple[Ids, Offsets]:

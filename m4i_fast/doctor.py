@@ -67,6 +67,23 @@ print(json.dumps({"version": torch.__version__, "threads": torch.get_num_threads
                   "cuda": torch.cuda.get_device_name(0) if torch.cuda.is_available() else ""}))
 """
 
+# Counting a pair shows more than an import does: a GPU that the compiler has no code for.
+_TRY_TRITON = """
+import json
+import triton
+from m4i_fast.errors import UserError
+answer = {"version": triton.__version__}
+try:
+    from m4i_fast.kernels import gpu
+    from m4i_fast.kernels.ids import TokenIds
+    texts = [gpu.DeviceTokenIds.from_host(TokenIds.from_lists([text])) for text in ([1, 9, 3, 4], [1, 2, 3, 4])]
+    answer["shared"] = gpu.subsequence_lengths(*texts).tolist()[0]
+    answer["where"] = "in its interpreter" if gpu.interpreted() else "on " + gpu.torch.cuda.get_device_name()
+except UserError as error:
+    answer["reason"] = error.what
+print(json.dumps(answer))
+"""
+
 _TWINS = {"cpu": "gpu", "gpu": "cpu"}
 """Extras that exclude each other: two builds of ONNX Runtime under one import name."""
 
@@ -106,6 +123,7 @@ class Diagnosis:
         onnxruntime: installed builds and their versions; one is right.
         providers: what each provider did when it was tried.
         kernels: the backend of the overlap scores, or why there is none.
+        triton: its version, and where the kernels for GPUs count, or why they do not.
         torch: version, threads and device as it says itself; ``error`` where it does not start; empty where absent.
         tensorrt: the modules ``tensorrt`` and ``tensorrt_rtx``: version, or "absent".
         extras: all extras of the package.
@@ -121,6 +139,7 @@ class Diagnosis:
     onnxruntime: dict[str, str]
     providers: tuple[ProviderTrial, ...]
     kernels: str
+    triton: str
     torch: dict[str, str]
     tensorrt: dict[str, str]
     extras: tuple[Extra, ...]
@@ -137,6 +156,7 @@ class Diagnosis:
             "onnxruntime": dict(self.onnxruntime) or "not installed",
             "providers": {each.name: "starts" if each.starts else f"no: {each.reason}" for each in self.providers},
             "kernels": self.kernels,
+            "triton": self.triton,
             "torch": dict(self.torch) or "not installed",
             "tensorrt": dict(self.tensorrt),
             "extras": {each.name: self._state(each) for each in self.extras},
@@ -156,13 +176,14 @@ def examine() -> Diagnosis:
     """Look at everything; takes a few seconds, most of them for torch. Never raises."""
     with ThreadPoolExecutor(max_workers=4) as pool:
         torch_trial = pool.submit(_attempt, _torch, {"error": "unknown"})
+        triton_trial = pool.submit(_attempt, _triton, "unknown")
         trials = {name: pool.submit(_try_provider, name) for name in PROVIDERS}
         builds: dict[str, str] = _attempt(onnxruntime_builds, {})
         requirements: list[str] = _attempt(_requirements, [])
         extras: tuple[Extra, ...] = _attempt(lambda: _extras(requirements, _version), ())
         kernels, kernel_advice = _kernels()
         providers = tuple(trial.result() for trial in trials.values())
-        torch = torch_trial.result()
+        torch, triton = torch_trial.result(), triton_trial.result()
     base: tuple[str, ...] = _attempt(lambda: _lacking(requirements, None, _version), ())
     return Diagnosis(
         version=__version__,
@@ -174,6 +195,7 @@ def examine() -> Diagnosis:
         onnxruntime=builds,
         providers=providers,
         kernels=kernels,
+        triton=triton,
         torch=torch,
         tensorrt={name: _module_version(name) for name in ("tensorrt", "tensorrt_rtx")},
         extras=extras,
@@ -246,6 +268,19 @@ def _torch() -> dict[str, str]:
     }
 
 
+def _triton() -> str:
+    if importlib.util.find_spec("triton") is None:
+        return "not installed"
+    answer = _ask(_TRY_TRITON)
+    if "failed" in answer:
+        return f"no: {answer['failed']}"
+    if "reason" in answer:
+        return f"{answer['version']}, counts nothing: {answer['reason']}"
+    if answer.get("shared") != 3:
+        return f"no: it says that 1 9 3 4 and 1 2 3 4 share {answer.get('shared')}"
+    return f"{answer['version']}, counts {answer['where']}"
+
+
 def _kernels() -> tuple[str, tuple[str, ...]]:
     try:
         from m4i_fast.kernels.backend import CORES, backend_name
@@ -316,7 +351,7 @@ def _lacking(requirements: Iterable[str], extra: str | None, version: Callable[[
     missing = []
     for requirement in requirements:
         name, minimum, of = _parse(requirement)
-        if of != extra:
+        if of != extra or not _for_this_system(requirement):
             continue
         there = version(name)
         if there is None:
@@ -336,6 +371,12 @@ def _parse(requirement: str) -> tuple[str, str, str | None]:
         minimum.group(1) if minimum else "",
         extra.group(1) if extra else None,
     )
+
+
+def _for_this_system(requirement: str) -> bool:
+    """Whether the requirement stands for this operating system; of our own metadata one may name a single one."""
+    only = re.search(r"platform_system\s*==\s*['\"]([^'\"]+)['\"]", requirement)
+    return only is None or only.group(1) == platform.system()
 
 
 def _numbers(version: str) -> tuple[int, ...]:

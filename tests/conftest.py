@@ -1,5 +1,6 @@
 """What tests of several rooms share: tiny ONNX engines whose answers can be worked out by hand, and pictures."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,10 @@ from PIL import Image
 
 from m4i_fast.engines.metadata import KEY, EngineMetadata, to_json
 from m4i_fast.types import Record
+
+if not any(Path("/dev").glob("nvidia[0-9]*")):
+    # Before anything imports Triton: without a GPU its kernels run in its interpreter.
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 SPECIALS = ["<pad>", "<start>", "<end>", "<unk>"]
 COLOURS = ["red", "green", "blue", "white", "black", "grey", "pink"]

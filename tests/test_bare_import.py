@@ -18,10 +18,14 @@ BLOCKED = (
     "ray",
     "tensorrt",
     "tensorrt_rtx",
+    "triton",
 )
 HEAVY = ("torch", "onnxruntime", "onnx", "sklearn", "scipy", "pyarrow", "matplotlib", "numpy", "PIL")
 
-NEEDS_AN_EXTRA = ("m4i_fast.nets", "m4i_fast.train", "m4i_fast.export", "m4i_fast.bench", "m4i_fast.report.plots")
+NEEDS_AN_EXTRA = (
+    *("m4i_fast.nets", "m4i_fast.train", "m4i_fast.export", "m4i_fast.bench"),
+    *("m4i_fast.report.plots", "m4i_fast.kernels.gpu"),
+)
 """Rooms whose modules may import torch or matplotlib at their top. m4i_fast.__main__ runs when it is imported."""
 
 BARE = """

@@ -180,11 +180,39 @@ def test_a_wrong_kernel_setting_is_an_advice_and_no_exception(monkeypatch: pytes
     assert doctor._kernels() == ("reference, as M4I_FAST_KERNELS says", ())
 
 
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        ({"version": "3.7.1", "shared": 3, "where": "on NVIDIA H100"}, "3.7.1, counts on NVIDIA H100"),
+        ({"version": "3.7.1", "reason": "no GPU that CUDA knows is here"}, "3.7.1, counts nothing: no GPU"),
+        ({"version": "3.7.1", "shared": 2, "where": "on X"}, "no: it says that 1 9 3 4 and 1 2 3 4 share 2"),
+        ({"failed": "the process died of signal 11"}, "no: the process died of signal 11"),
+    ],
+)
+def test_triton_counts_or_says_why_not(answer: dict[str, Any], says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("triton")
+    monkeypatch.setattr(doctor, "_ask", lambda *_: answer)
+    assert doctor._triton().startswith(says)
+
+
+def test_triton_really_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    triton = pytest.importorskip("triton")
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    assert doctor._triton() == f"{triton.__version__}, counts in its interpreter"
+
+
+def test_what_another_system_needs_is_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    needs = ['triton>=3.7; platform_system == "Linux" and extra == "triton"']
+    for system, missing in (("Linux", ("triton",)), ("Darwin", ())):
+        monkeypatch.setattr(doctor.platform, "system", lambda system=system: system)
+        assert doctor._lacking(needs, "triton", lambda _: None) == missing
+
+
 def test_nothing_that_fails_escapes(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any, **__: Any) -> Any:
         raise OSError("ill")
 
-    for name in ("_requirements", "_version", "_cores", "_memory_gib", "onnxruntime_builds", "_torch"):
+    for name in ("_requirements", "_version", "_cores", "_memory_gib", "onnxruntime_builds", "_torch", "_triton"):
         monkeypatch.setattr(doctor, name, broken)
     monkeypatch.setattr("m4i_fast.doctor.subprocess.run", broken)
     diagnosis = examine()

@@ -22,7 +22,14 @@ def test_what_is_installed_is_imported() -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "extra"), [("torch", "train"), ("onnx", "cpu"), ("safetensors.numpy", "train"), ("onnxscript", "train")]
+    ("module", "extra"),
+    [
+        ("torch", "train"),
+        ("onnx", "cpu"),
+        ("safetensors.numpy", "train"),
+        ("onnxscript", "train"),
+        ("triton", "triton"),
+    ],
 )
 def test_what_is_absent_names_its_purpose_and_its_line(
     module: str, extra: str, monkeypatch: pytest.MonkeyPatch
@@ -36,6 +43,13 @@ def test_what_is_absent_names_its_purpose_and_its_line(
     assert caught.value.what == f"training a captioner needs the package '{module}', which is not installed"
     assert caught.value.cure == f"Run: pip install -c constraints.txt '.[{extra}]'"
     assert caught.value.exit_code == 2
+
+
+def test_of_several_extras_the_one_that_was_asked_for_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ExtraMissing) as caught:
+        require("torch", why="counting on the GPU", extra="triton")
+    assert caught.value.cure == "Run: pip install -c constraints.txt '.[triton]'"
 
 
 def test_a_package_that_is_broken_inside_says_so_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

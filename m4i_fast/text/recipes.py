@@ -91,6 +91,7 @@ class Recipe:
         """As the C++ core knows it."""
         return Formula(RECIPES[self.name].numbers[self.variant], self.reduce == "mean")
 
+    @property
     def as_documents(self) -> bool:
         """Whether all hypotheses are tokenised as one document, and all references as another."""
         return self.tokeniser == AS_DOCUMENTS

@@ -29,7 +29,7 @@ def test_the_variable_forces_a_backend(monkeypatch: pytest.MonkeyPatch, name: st
 def test_an_unknown_backend_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("M4I_FAST_KERNELS", "cuda")
     with pytest.raises(
-        ConfigError, match=r"M4I_FAST_KERNELS: 'cuda' is not .* avx512, avx2, baseline, rapidfuzz, reference"
+        ConfigError, match=r"M4I_FAST_KERNELS: 'cuda' is not .* avx512, avx2, baseline, rapidfuzz, reference, triton"
     ):
         backend.overlap_statistics(["a"], [["a"]], tokeniser="words")
 

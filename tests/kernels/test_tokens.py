@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from backends import backends_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,9 +24,9 @@ def statistics(name: str, hypotheses: list[str], references: list[list[str]], to
         return backend.overlap_statistics(hypotheses, references, tokeniser=tokeniser)
 
 
-def assert_agree(hypotheses: list[str], references: list[list[str]], tokeniser: str) -> None:
+def assert_agree(hypotheses: list[str], references: list[list[str]], tokeniser: str, one_in: int = 1) -> None:
     truth = statistics("reference", hypotheses, references, tokeniser)
-    for name in BACKENDS:
+    for name in backends_for(hypotheses, references, tokeniser, one_in=one_in):
         counts = statistics(name, hypotheses, references, tokeniser)
         for field in dataclasses.fields(truth):
             expected, actual = getattr(truth, field.name), getattr(counts, field.name)
@@ -143,4 +144,4 @@ letters = st.text(st.sampled_from("aAbB'_ \t\n.,0\u00a0\u00e9\u0301\u2019\u2028\
 @given(st.lists(st.tuples(letters, st.lists(letters | st.text(), max_size=3)), max_size=4))
 def test_backends_agree_on_any_text(records: list[tuple[str, list[str]]]) -> None:
     for tokeniser in TOKENISERS:
-        assert_agree([hypothesis for hypothesis, _ in records], [row for _, row in records], tokeniser)
+        assert_agree([hypothesis for hypothesis, _ in records], [row for _, row in records], tokeniser, one_in=32)
