@@ -14,10 +14,11 @@ import numpy.typing as npt
 
 from m4i_fast.bench.figures import Agreement
 from m4i_fast.bench.harness import quiet
-from m4i_fast.bench.rivals import RIVALS, ROUGE, WEIGHTS, lcs_of_ids, module_of, pairs_of_ids
+from m4i_fast.bench.rivals import RIVALS, ROUGE, WEIGHTS, java_tokens, lcs_of_ids, module_of, pairs_of_ids
 from m4i_fast.bench.texts import Texts
 from m4i_fast.kernels.ids import Numbering, subsequence_lengths
 from m4i_fast.text.overlap import overlap
+from m4i_fast.text.ptb import ptb_tokenise
 from m4i_fast.text.words import words
 
 __all__ = ["agreement"]
@@ -142,6 +143,13 @@ def _nltk(texts: Texts) -> Differences:
     return _rows_that_differ(overlap(texts.hypotheses, texts.references, recipe="nltk").values[:, 3:], theirs)
 
 
+def _java_ptb(texts: Texts) -> Differences:
+    theirs = [line for row in java_tokens(texts).values() for line in row]
+    captions = [text for said, row in zip(texts.hypotheses, texts.references, strict=True) for text in (said, *row)]
+    ours = ptb_tokenise(captions)
+    return len(ours), sum(mine != line for mine, line in zip(ours, theirs, strict=True))
+
+
 def _ours(texts: Texts) -> npt.NDArray[np.float64]:
     return overlap(texts.hypotheses, texts.references, recipe="rouge-score").values[:, :3]
 
@@ -159,4 +167,5 @@ _CHECKS: Final[Mapping[str, tuple[str, int, Check]]] = {
     "pycocoevalcap": ("ROUGE-L and BLEU-1..4, recipe coco on the same words, to the last bit", 200, _pycocoevalcap),
     "sacrebleu": ("BLEU-4, recipe sacrebleu, to the last bit", 200, _sacrebleu),
     "nltk": ("BLEU-1..4, recipe nltk, to the last bit", 200, _nltk),
+    "java-ptb": ("the PTB tokeniser, exact, to the last character", 2000, _java_ptb),
 }

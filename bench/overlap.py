@@ -94,7 +94,7 @@ PROMISED: Final = (
     Row("lcs", "ns/pair", "the subsequence of packed ids, in the order given", 8),
     Row("lcs-ratio", "x", "the same, to rapidfuzz on encoded ids", 25, "lcs", ("rapidfuzz-ids",)),
     Row("statistics", "ns/pair", "the subsequence and all clipped 1..4-grams of packed ids", 20),
-    Row("ptb", "captions/s", "the native PTB tokeniser", 1.5e6),
+    Row("ptb", "captions/s", "the native PTB tokeniser, list[str] to list[str], exact", 1.5e6),
     Row("ptb-ratio", "x", "the same, to pycocoevalcap's in Java", 100, "ptb", ("java-ptb",)),
     Row(
         "reports-ratio",

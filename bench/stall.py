@@ -18,6 +18,7 @@ from m4i_fast.kernels import backend
 from m4i_fast.kernels.ids import Numbering, TokenIds, id_statistics, subsequence_lengths
 from m4i_fast.text.nearest import nearest_captions
 from m4i_fast.text.overlap import References, overlap, overlaps
+from m4i_fast.text.ptb import ptb_tokenise
 from m4i_fast.text.recipes import SUM_COMPENSATES, recipe_named, scores
 
 __all__ = ["ALL_SCORES", "KINDS", "NEAREST", "Stall"]
@@ -132,7 +133,8 @@ class Stall:
         return Contender(name, lambda: id_statistics(*ids, threads=1), self.captions.pairs)
 
     def _ptb(self, name: str) -> Contender:
-        raise Unavailable(f"this release has no {name} tokeniser of its own.")
+        captions = self.captions.all_references()
+        return Contender(name, lambda: ptb_tokenise(captions), len(captions))
 
     def _nearest(self, name: str) -> Contender:
         if backend.core_in_use() is None:
