@@ -12,16 +12,17 @@ from collections.abc import Sequence
 from dataclasses import fields
 from functools import cache
 from types import ModuleType
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from m4i_fast.errors import ConfigError, DataError
+from m4i_fast.errors import ConfigError
 from m4i_fast.kernels import fallback
 from m4i_fast.kernels.reference import overlap as reference
 from m4i_fast.kernels.reference import sets as reference_sets
-from m4i_fast.kernels.statistics import OverlapStatistics, SetStatistics, check_texts
+from m4i_fast.kernels.statistics import OverlapStatistics, SetStatistics
+from m4i_fast.kernels.texts import as_tuple, check_lengths, plain_texts, read_once
 from m4i_fast.kernels.tokens import TOKENISERS, Tokeniser
 
 __all__ = [
@@ -29,7 +30,6 @@ __all__ = [
     "CORES",
     "ROWS_A_THREAD",
     "PreparedReferences",
-    "as_tuple",
     "backend_name",
     "built_backends",
     "core_in_use",
@@ -45,11 +45,11 @@ CORES: Final = ("avx512", "avx2", "baseline")
 BACKENDS: Final = (*CORES, "rapidfuzz", "reference")
 ROWS_A_THREAD: Final = 4096
 """Fewer rows than this are done before another thread has started."""
+MOST_THREADS: Final = 1024
 VARIABLE: Final = "M4I_FAST_KERNELS"
 _REBUILD: Final = "Install a C++20 compiler and reinstall m4i-fast from source to build it."
 
 Reals = npt.NDArray[np.float64]
-T = TypeVar("T")
 
 
 def backend_name() -> str:
@@ -101,13 +101,13 @@ def overlap_statistics(
     """
     name = backend_name()
     splitter = tokeniser_named(tokeniser)
-    threads = threads_for(threads, len(hypotheses) if hasattr(hypotheses, "__len__") else 0)
     rows, rows_of_references = as_tuple(hypotheses, "hypotheses"), as_tuple(references, "references")
-    _check_lengths(len(rows), len(rows_of_references))
+    check_lengths(len(rows), len(rows_of_references))
+    threads = threads_for(threads, len(rows))
     core = _core()
     if name in CORES and core is not None:
         return _core_statistics(core, name, rows, rows_of_references, splitter, threads)
-    check_texts(rows, rows_of_references)
+    rows, rows_of_references = plain_texts(rows, rows_of_references)
     if name == "reference":
         return reference.overlap_statistics(rows, rows_of_references, splitter)
     if not os.environ.get(VARIABLE):
@@ -117,13 +117,16 @@ def overlap_statistics(
 
 def set_statistics(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> SetStatistics:
     """Count what the package rouge 1.0.1 is made of; arguments and errors as for ``overlap_statistics``."""
-    rows, rows_of_references = as_tuple(hypotheses, "hypotheses"), as_tuple(references, "references")
-    _check_lengths(len(rows), len(rows_of_references))
-    check_texts(rows, rows_of_references)
+    said, rows = read_once(hypotheses, references)
     core = core_in_use()
     if core is None:
-        return reference_sets.set_statistics(rows, rows_of_references)
-    return SetStatistics(**core.set_statistics(rows, rows_of_references, TOKENISERS["whitespace"].encode))
+        return reference_sets.set_statistics(*plain_texts(said, rows))
+    encode = TOKENISERS["whitespace"].encode
+    try:
+        arrays = core.set_statistics(said, rows, encode)
+    except TypeError:  # see _core_statistics
+        arrays = core.set_statistics(*plain_texts(said, rows), encode)
+    return SetStatistics(**arrays)
 
 
 class PreparedReferences:
@@ -145,8 +148,7 @@ class PreparedReferences:
         splitter = tokeniser_named(tokeniser)
         # Copied, since texts that are tokenised elsewhere must not change behind the keys.
         rows = as_tuple(references, "references")
-        check_texts([""] * len(rows), rows)
-        self._rows = tuple(map(tuple, rows))
+        _, self._rows = plain_texts([""] * len(rows), rows)
         self._tokeniser = tokeniser
         self._core: Any = None
         core = _core()
@@ -168,13 +170,13 @@ class PreparedReferences:
         rows = as_tuple(hypotheses, "hypotheses")
         if name not in CORES or self._core is None:
             return overlap_statistics(rows, self._rows, tokeniser=self._tokeniser, threads=threads)
-        _check_lengths(len(rows), len(self))
+        check_lengths(len(rows), len(self))
         threads = threads_for(threads, len(rows))
         try:
             arrays = self._core.statistics(rows, name, threads)
-        except TypeError:
-            check_texts(rows, self._rows)  # the core stops at the first bad text; this says which it is
-            raise
+        except TypeError:  # see _core_statistics
+            rows, _ = plain_texts(rows, [()] * len(rows))
+            arrays = self._core.statistics(rows, name, threads)
         return OverlapStatistics(**arrays)
 
 
@@ -216,14 +218,16 @@ def _core_statistics(
     try:
         arrays = core.overlap_statistics(hypotheses, references, tokeniser.number, tokeniser.encode, name, threads)
     except TypeError:
-        check_texts(hypotheses, references)  # the core stops at the first bad text; this says which it is
-        raise
+        # The core takes nothing but strings in lists and tuples and stops at the first other thing. This says which it
+        # is, or makes it plain.
+        hypotheses, references = plain_texts(hypotheses, references)
+        arrays = core.overlap_statistics(hypotheses, references, tokeniser.number, tokeniser.encode, name, threads)
     return OverlapStatistics(**arrays)
 
 
 def tokeniser_named(name: str) -> Tokeniser:
     """The tokeniser of this name; a ConfigError where there is none."""
-    if name not in TOKENISERS:
+    if not isinstance(name, str) or name not in TOKENISERS:
         raise ConfigError(
             f"'{name}' is not a tokeniser", where="tokeniser", cure=f"Choose one of {', '.join(TOKENISERS)}."
         )
@@ -232,29 +236,11 @@ def tokeniser_named(name: str) -> Tokeniser:
 
 def threads_for(asked: int, rows: int) -> int:
     """How many threads ``rows`` are worth; ``asked`` where it is not 0."""
-    if asked < 0:
-        raise ConfigError(f"{asked} threads cannot work", where="threads", cure="Give 0 (all cores) or more.")
+    if not hasattr(asked, "__index__") or not 0 <= asked <= MOST_THREADS:
+        raise ConfigError(
+            f"{asked!r} threads cannot work", where="threads", cure=f"Give 0 (all cores) to {MOST_THREADS}."
+        )
     return asked or min(_usable_cores(), max(1, rows // ROWS_A_THREAD))
-
-
-def _check_lengths(hypotheses: int, references: int) -> None:
-    if hypotheses != references:
-        raise DataError(
-            f"there are {hypotheses} hypotheses but references for {references}",
-            where="hypotheses, references",
-            cure="Give one list of references (it may be empty) for each hypothesis.",
-        )
-
-
-def as_tuple(rows: Sequence[T], name: str) -> tuple[T, ...]:
-    """``rows``, an argument of this name; a DataError where it is one value."""
-    if isinstance(rows, (str, bytes)) or not hasattr(rows, "__iter__"):
-        raise DataError(
-            f"a list is wanted, not one value of type '{type(rows).__name__}'",
-            where=name,
-            cure="Put it into a list.",
-        )
-    return tuple(rows)
 
 
 def _usable_cores() -> int:

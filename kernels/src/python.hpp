@@ -45,8 +45,9 @@ struct Way {
     const nb::callable& encode;
 };
 
+// Strings of other classes than str itself are the caller's to copy: such a class may lower or encode in its own way.
 inline void gather_text(PyObject* text, const Way& way, Batch& batch) {
-    if (!PyUnicode_Check(text)) throw nb::type_error("a text is not a string");
+    if (!PyUnicode_CheckExact(text)) throw nb::type_error("a text is not a plain string");
     if (PyUnicode_IS_COMPACT_ASCII(text)) {
         const auto* const data = static_cast<const char*>(PyUnicode_DATA(text));
         const auto size = static_cast<std::size_t>(PyUnicode_GET_LENGTH(text));
@@ -66,14 +67,12 @@ inline void gather_text(PyObject* text, const Way& way, Batch& batch) {
     batch.kept.push_back(encoded.release().ptr());
 }
 
-// The references of a record as a list or tuple.
+// The references of a record. Other sequences are the caller's to copy: some can be read but once.
 inline nb::object row_of(PyObject* references) {
-    if (PyUnicode_Check(references) || PyBytes_Check(references)) {
-        throw nb::type_error("the references of a record are not a sequence of strings");
+    if (!PyList_CheckExact(references) && !PyTuple_CheckExact(references)) {
+        throw nb::type_error("the references of a record are neither a list nor a tuple");
     }
-    nb::object row = nb::steal(PySequence_Fast(references, "the references of a record are not a sequence"));
-    if (!row.is_valid()) throw nb::python_error();
-    return row;
+    return nb::borrow<nb::object>(references);
 }
 
 template <typename T>

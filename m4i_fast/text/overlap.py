@@ -11,6 +11,7 @@ import numpy.typing as npt
 from m4i_fast.kernels.backend import PreparedReferences, overlap_statistics, set_statistics
 from m4i_fast.kernels.ids import TokenIds, id_statistics
 from m4i_fast.kernels.statistics import OverlapStatistics
+from m4i_fast.kernels.texts import as_tuple, read_once
 from m4i_fast.text.recipes import COLUMNS, IDS, recipe_named, scores
 
 __all__ = ["OverlapTable", "References", "overlap", "overlap_ids", "overlaps"]
@@ -43,7 +44,8 @@ def overlap(
 
     Args:
         hypotheses: N generated captions; an empty one scores 0 (``coco`` gives ROUGE-L 1 for nothing against nothing).
-        references: N lists of reference captions; a list may be empty.
+            Anything that yields strings in their order: a list, a generator, a NumPy array, a column of a table.
+        references: N such lists of reference captions; a list may be empty.
         recipe: ``coco``, ``rouge-score``, ``sacrebleu``, ``nltk`` or ``m4i``; a tokeniser, a variant and ``mean`` may
             follow, as in ``coco/coco-space/mean``. See ``m4i_fast.text.recipes`` for the definitions.
         tokeniser: another one than the recipe's own, such as ``coco-space`` (text that was tokenised before).
@@ -51,7 +53,8 @@ def overlap(
             score against each alone (the default of ``m4i``).
 
     Raises:
-        DataError: the lengths differ, or something is not a string (says which).
+        DataError: the lengths differ; something is not a string (says which); or it is one value, a dict, a set or a
+            table, of which other things than its texts would be read, or in no order.
         ConfigError: no such recipe, tokeniser or reduction, or ``M4I_FAST_KERNELS`` is wrong.
 
     >>> table = overlap(["a dog runs"], [["a dog runs fast", "the dog"]])
@@ -59,6 +62,8 @@ def overlap(
     0.836
     """
     chosen = recipe_named(recipe, tokeniser=tokeniser, reduce=reduce)
+    if chosen.counts_sets:  # both must count the same, whatever another thread does to the lists
+        hypotheses, references = read_once(hypotheses, references)
     counts = overlap_statistics(hypotheses, references, tokeniser=chosen.tokeniser)
     sets = set_statistics(hypotheses, references) if chosen.counts_sets else None
     return OverlapTable(COLUMNS, scores(counts, chosen, sets), chosen.signature)
@@ -75,7 +80,8 @@ def overlaps(
     >>> coco.values[0, 2].round(3).item(), google.values[0, 2].round(3).item()
     (0.836, 0.857)
     """
-    chosen = [recipe_named(recipe) for recipe in recipes]
+    chosen = [recipe_named(recipe) for recipe in as_tuple(recipes, "recipes")]
+    hypotheses, references = read_once(hypotheses, references)
     counted: dict[str, OverlapStatistics] = {}
     for each in chosen:
         if each.tokeniser not in counted:
@@ -153,6 +159,7 @@ class References:
         Raises:
             DataError: the lengths differ, or something is not a string (says which).
         """
+        hypotheses = as_tuple(hypotheses, "hypotheses")
         counts = self._prepared.statistics(hypotheses)
         # Sets are counted anew each time: nothing of them is prepared.
         sets = set_statistics(hypotheses, self._prepared.rows) if self.recipe.counts_sets else None
