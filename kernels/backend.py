@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from functools import cache
 from types import ModuleType
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from m4i_fast.errors import ConfigError, DataError, UserError
+from m4i_fast.errors import ConfigError, UserError
 from m4i_fast.kernels import fallback
 from m4i_fast.kernels.reference import overlap as reference
 from m4i_fast.kernels.reference import sets as reference_sets
-from m4i_fast.kernels.statistics import OverlapStatistics, SetStatistics, check_texts
+from m4i_fast.kernels.statistics import OverlapStatistics, SetStatistics
+from m4i_fast.kernels.texts import as_rows, check_lengths, plain_texts, read_once
 from m4i_fast.kernels.tokens import TOKENISERS, Tokeniser
 
 __all__ = [
@@ -30,7 +31,6 @@ __all__ = [
     "ROWS_A_THREAD",
     "Formula",
     "PreparedReferences",
-    "as_rows",
     "backend_name",
     "built_backends",
     "core_in_use",
@@ -53,11 +53,11 @@ GPU: Final = "triton"
 BACKENDS: Final = (*CORES, "rapidfuzz", "reference", GPU)
 ROWS_A_THREAD: Final = 4096
 """Fewer rows than this are done before another thread has started."""
+MOST_THREADS: Final = 1024
 VARIABLE: Final = "M4I_FAST_KERNELS"
 _REBUILD: Final = "Install a C++20 compiler and reinstall m4i-fast from source to build it."
 
 Reals = npt.NDArray[np.float64]
-T = TypeVar("T")
 
 
 class Formula(NamedTuple):
@@ -129,23 +129,26 @@ def overlap_statistics(
     given = _Given(hypotheses, references, tokeniser, threads)
     if core is not None:
         return OverlapStatistics(**given.ask(core, "overlap_statistics"))
-    check_texts(given.hypotheses, given.references)
+    texts = plain_texts(given.hypotheses, given.references)
     if backend_name() == GPU:
-        return _gpu_statistics(given.hypotheses, given.references, given.tokeniser)
+        return _gpu_statistics(*texts, given.tokeniser)
     plain: Any = reference if backend_name() == "reference" else fallback
-    counts: OverlapStatistics = plain.overlap_statistics(given.hypotheses, given.references, given.tokeniser)
+    counts: OverlapStatistics = plain.overlap_statistics(*texts, given.tokeniser)
     return counts
 
 
 def set_statistics(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> SetStatistics:
     """Count what the package rouge 1.0.1 is made of; arguments and errors as for ``overlap_statistics``."""
-    rows, rows_of_references = as_rows(hypotheses, "hypotheses"), as_rows(references, "references")
-    _check_lengths(len(rows), len(rows_of_references))
-    check_texts(rows, rows_of_references)
+    said, rows = read_once(hypotheses, references)
     core = host_core()
     if core is None:
-        return reference_sets.set_statistics(rows, rows_of_references)
-    return SetStatistics(**core.set_statistics(rows, rows_of_references, TOKENISERS["whitespace"].encode))
+        return reference_sets.set_statistics(*plain_texts(said, rows))
+    encode = TOKENISERS["whitespace"].encode
+    try:
+        arrays = core.set_statistics(said, rows, encode)
+    except TypeError:  # see _core_statistics
+        arrays = core.set_statistics(*plain_texts(said, rows), encode)
+    return SetStatistics(**arrays)
 
 
 class PreparedReferences:
@@ -166,8 +169,7 @@ class PreparedReferences:
         splitter = tokeniser_named(tokeniser)
         # Copied, since texts that are tokenised elsewhere must not change behind the keys.
         rows = as_rows(references, "references")
-        check_texts([""] * len(rows), rows)
-        self._rows = tuple(map(tuple, rows))
+        _, self._rows = plain_texts([""] * len(rows), rows)
         self._tokeniser = tokeniser
         core = core_in_use()
         self._core: Any = None
@@ -187,7 +189,7 @@ class PreparedReferences:
         """As ``overlap_statistics``, for N hypotheses, one a record."""
         if core_in_use() is None or self._core is None:
             return overlap_statistics(hypotheses, self._rows, tokeniser=self._tokeniser, threads=threads)
-        return OverlapStatistics(**self._ask(self._core.statistics, hypotheses, threads))
+        return OverlapStatistics(**self._ask("statistics", hypotheses, threads))
 
     def scores(
         self, hypotheses: Sequence[str], formulas: Sequence[Formula], *, exact_sum: bool, threads: int = 0
@@ -195,17 +197,18 @@ class PreparedReferences:
         """As the function ``overlap_scores``, for N hypotheses, one a record."""
         if core_in_use() is None or self._core is None:
             return None
-        tables: list[Reals] = self._ask(self._core.scores, hypotheses, threads, list(formulas), exact_sum)
+        tables: list[Reals] = self._ask("scores", hypotheses, threads, list(formulas), exact_sum)
         return tables
 
-    def _ask(self, core_function: Callable[..., Any], hypotheses: Sequence[str], threads: int, *more: object) -> Any:
+    def _ask(self, function: str, hypotheses: Sequence[str], threads: int, *more: object) -> Any:
         rows = as_rows(hypotheses, "hypotheses")
-        _check_lengths(len(rows), len(self))
+        check_lengths(len(rows), len(self))
+        ask, crew = getattr(self._core, function), threads_for(threads, len(rows))
         try:
-            return core_function(rows, backend_name(), threads_for(threads, len(rows)), *more)
-        except TypeError:
-            check_texts(rows, self._rows)  # the core stops at the first bad text; this says which it is
-            raise
+            return ask(rows, backend_name(), crew, *more)
+        except (TypeError, ValueError):  # as in _Given.ask
+            rows, _ = plain_texts(rows, [()] * len(rows))
+            return ask(rows, backend_name(), crew, *more)
 
 
 def core_scores(counts: OverlapStatistics, formula: Formula, *, exact_sum: bool) -> Reals | None:
@@ -307,22 +310,19 @@ class _Given:
         self.tokeniser = tokeniser_named(tokeniser)
         self.hypotheses, self.references = as_rows(hypotheses, "hypotheses"), as_rows(references, "references")
         self.threads = threads_for(threads, len(self.hypotheses))
-        _check_lengths(len(self.hypotheses), len(self.references))
+        check_lengths(len(self.hypotheses), len(self.references))
 
     def ask(self, core: Any, function: str, *more: object) -> Any:
+        def asked(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Any:
+            way = (told(core, self.tokeniser), self.tokeniser.encode, backend_name(), self.threads)
+            return getattr(core, function)(hypotheses, references, *way, *more)
+
         try:
-            return getattr(core, function)(
-                self.hypotheses,
-                self.references,
-                told(core, self.tokeniser),
-                self.tokeniser.encode,
-                backend_name(),
-                self.threads,
-                *more,
-            )
-        except TypeError:
-            check_texts(self.hypotheses, self.references)  # the core stops at the first bad text; this says which it is
-            raise
+            return asked(self.hypotheses, self.references)
+        except (TypeError, ValueError):
+            # The core takes nothing but strings in lists and tuples that nobody changes, and stops at the first other
+            # thing. This says which it is, or makes it plain.
+            return asked(*plain_texts(self.hypotheses, self.references))
 
 
 def told(core: ModuleType, tokeniser: Tokeniser) -> int:
@@ -358,7 +358,7 @@ def _tell_ptb(core: ModuleType) -> None:
 
 def tokeniser_named(name: str) -> Tokeniser:
     """The tokeniser of this name; a ConfigError where there is none."""
-    if name not in TOKENISERS:
+    if not isinstance(name, str) or name not in TOKENISERS:
         raise ConfigError(
             f"'{name}' is not a tokeniser", where="tokeniser", cure=f"Choose one of {', '.join(TOKENISERS)}."
         )
@@ -367,31 +367,11 @@ def tokeniser_named(name: str) -> Tokeniser:
 
 def threads_for(asked: int, rows: int) -> int:
     """How many threads ``rows`` are worth; ``asked`` where it is not 0."""
-    if asked < 0:
-        raise ConfigError(f"{asked} threads cannot work", where="threads", cure="Give 0 (all cores) or more.")
+    if not hasattr(asked, "__index__") or not 0 <= asked <= MOST_THREADS:
+        raise ConfigError(
+            f"{asked!r} threads cannot work", where="threads", cure=f"Give 0 (all cores) to {MOST_THREADS}."
+        )
     return asked or min(_usable_cores(), max(1, rows // ROWS_A_THREAD))
-
-
-def _check_lengths(hypotheses: int, references: int) -> None:
-    if hypotheses != references:
-        raise DataError(
-            f"there are {hypotheses} hypotheses but references for {references}",
-            where="hypotheses, references",
-            cure="Give one list of references (it may be empty) for each hypothesis.",
-        )
-
-
-def as_rows(rows: Sequence[T], name: str) -> list[T] | tuple[T, ...]:
-    """``rows``, an argument of this name, as a list or tuple; a DataError where it is one value."""
-    if isinstance(rows, (list, tuple)):
-        return rows
-    if isinstance(rows, (str, bytes)) or not hasattr(rows, "__iter__"):
-        raise DataError(
-            f"a list is wanted, not one value of type '{type(rows).__name__}'",
-            where=name,
-            cure="Put it into a list.",
-        )
-    return tuple(rows)
 
 
 def _usable_cores() -> int:

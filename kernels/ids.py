@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any, Final
 
 import numpy as np
@@ -18,7 +19,8 @@ from m4i_fast.kernels import backend, fallback
 from m4i_fast.kernels.reference import overlap as reference
 from m4i_fast.kernels.reference.lcs import lcs_length
 from m4i_fast.kernels.reference.ngrams import clipped_matches
-from m4i_fast.kernels.statistics import OverlapStatistics, kind_of
+from m4i_fast.kernels.statistics import OverlapStatistics
+from m4i_fast.kernels.texts import as_rows, as_tuple, kind_of, plain_text
 from m4i_fast.kernels.tokens import Tokeniser
 
 __all__ = [
@@ -36,6 +38,8 @@ MEASURES: Final = ("rouge_1", "rouge_l")
 """What two texts share: clipped matches of single tokens, or the longest common subsequence."""
 BLOCK: Final = 128
 """Hypotheses that are compared with all candidates between two looks at the keyboard."""
+MOST_BEYOND: Final = 2**20
+"""So many neighbours may be asked for even where there are fewer candidates."""
 _LARGEST: Final = 2**31 - 1
 
 Ids = npt.NDArray[np.int32]
@@ -69,21 +73,23 @@ class TokenIds:
                 where=f"ids[{bad[0]}]",
                 cure=f"Ids are 0 to {_LARGEST}; leave padding out.",
             )
-        if len(offsets) == 0 or offsets[0] != 0 or offsets[-1] != len(ids) or (np.diff(offsets) < 0).any():
+        if len(offsets) == 0 or offsets[0] != 0 or offsets[-1] != len(ids) or (offsets[1:] < offsets[:-1]).any():
             raise DataError(
                 f"the offsets do not part {len(ids)} ids",
                 where="offsets",
                 cure=f"They begin with 0, end with {len(ids)} and never fall.",
             )
-        object.__setattr__(self, "ids", np.ascontiguousarray(ids, dtype=np.int32))
-        object.__setattr__(self, "offsets", np.ascontiguousarray(offsets, dtype=np.int64))
+        # Copied and locked: what was checked must not change behind the core, which trusts it.
+        object.__setattr__(self, "ids", _locked(ids, np.int32))
+        object.__setattr__(self, "offsets", _locked(offsets, np.int64))
 
     @classmethod
     def from_lists(cls, texts: Sequence[Sequence[int]]) -> TokenIds:
         """One list of ids a text."""
-        sizes = [len(text) for text in texts]
-        flat = [number for text in texts for number in text]
-        return cls(np.array(flat or np.empty(0, np.int64)), np.cumsum([0, *sizes]))
+        rows = [as_tuple(text, f"texts[{i}]") for i, text in enumerate(as_tuple(texts, "texts"))]
+        sizes = [len(row) for row in rows]
+        flat = [number for row in rows for number in row]
+        return cls(_integers(flat, "ids", 1), np.cumsum([0, *sizes]))
 
     @classmethod
     def from_padded(cls, matrix: npt.ArrayLike, lengths: npt.ArrayLike) -> TokenIds:
@@ -100,7 +106,9 @@ class TokenIds:
                 where=f"lengths[{bad[0]}]",
                 cure=f"Lengths are 0 to {table.shape[1]}.",
             )
-        return cls(table[np.arange(table.shape[1]) < sizes[:, None]], np.concatenate([[0], np.cumsum(sizes)]))
+        return cls(
+            table[np.arange(table.shape[1]) < sizes[:, None]], np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+        )
 
     def __len__(self) -> int:
         """N."""
@@ -113,7 +121,13 @@ class TokenIds:
             yield ids[begin:end]
 
     def between(self, first: int, last: int) -> TokenIds:
-        """Texts ``first`` to ``last``, without the last."""
+        """Texts ``first`` to ``last``, without the last; 0 <= first <= last <= N."""
+        if not 0 <= first <= last <= len(self):
+            raise DataError(
+                f"there are no texts {first} to {last} among {len(self)}",
+                where="first, last",
+                cure=f"Give numbers of 0 to {len(self)} in their order.",
+            )
         offsets = self.offsets[first : last + 1]
         return TokenIds(self.ids[offsets[0] : offsets[-1]], offsets - offsets[0])
 
@@ -136,6 +150,7 @@ class Numbering:
 
     def __init__(self, tokeniser: str = "words") -> None:
         self._splitter = backend.tokeniser_named(tokeniser)
+        self._lock = Lock()
         self._known: dict[str, int] = {}
         self._core: Any = None
         core = backend.host_core()
@@ -154,7 +169,7 @@ class Numbering:
         Raises:
             DataError: something is not a string (says which).
         """
-        rows = backend.as_rows(texts, "texts")
+        rows = as_rows(texts, "texts")
         for i, text in enumerate(rows):
             if not isinstance(text, str):
                 raise DataError(
@@ -162,12 +177,14 @@ class Numbering:
                     where=f"texts[{i}]",
                     cure="Leave it out, or give an empty one.",
                 )
-        if self._core is not None:
-            return TokenIds(*self._core.ids(rows))
-        known = self._known
-        return TokenIds.from_lists(
-            [[known.setdefault(token, len(known)) for token in self._splitter.ngrams(text)] for text in rows]
-        )
+        rows = tuple(map(plain_text, rows))
+        with self._lock:  # one thread at a time gives numbers
+            if self._core is not None:
+                return TokenIds(*self._core.ids(rows))
+            known = self._known
+            return TokenIds.from_lists(
+                [[known.setdefault(token, len(known)) for token in self._splitter.ngrams(text)] for text in rows]
+            )
 
 
 def id_statistics(
@@ -186,19 +203,14 @@ def id_statistics(
         ConfigError: ``M4I_FAST_KERNELS`` is wrong.
     """
     at = _rows(hypotheses, references, rows)
+    crew = backend.threads_for(threads, len(hypotheses))
     gpu = backend.gpu_in_use()
     if gpu is not None:
         there: OverlapStatistics = gpu.id_statistics(*_on_device(gpu, hypotheses, references), at).to_host()
         return there
     core = backend.core_in_use()
     if core is not None:
-        arrays = core.id_statistics(
-            *_arrays(hypotheses),
-            *_arrays(references),
-            at,
-            backend.backend_name(),
-            backend.threads_for(threads, len(hypotheses)),
-        )
+        arrays = core.id_statistics(*_arrays(hypotheses), *_arrays(references), at, backend.backend_name(), crew)
         return OverlapStatistics(**arrays)
     texts = list(references.lists())
     sets = tuple(texts[begin:end] for begin, end in zip(at[:-1].tolist(), at[1:].tolist(), strict=True))
@@ -212,6 +224,7 @@ def subsequence_lengths(
 ) -> Ids:
     """The ``lcs`` of ``id_statistics`` alone, int32 [P], several times as fast."""
     at = _rows(hypotheses, references, rows)
+    crew = backend.threads_for(threads, len(hypotheses))
     gpu = backend.gpu_in_use()
     if gpu is not None:
         there: Ids = gpu.subsequence_lengths(*_on_device(gpu, hypotheses, references), at).cpu().numpy()
@@ -219,13 +232,7 @@ def subsequence_lengths(
     core = backend.core_in_use()
     if core is None:
         return id_statistics(hypotheses, references, at).lcs
-    lengths: Ids = core.id_subsequences(
-        *_arrays(hypotheses),
-        *_arrays(references),
-        at,
-        backend.backend_name(),
-        backend.threads_for(threads, len(hypotheses)),
-    )
+    lengths: Ids = core.id_subsequences(*_arrays(hypotheses), *_arrays(references), at, backend.backend_name(), crew)
     return lengths
 
 
@@ -269,8 +276,12 @@ def nearest(
     [[0, 1], [1, 0], [2, 0]]
     """
     _check_measure(measure)
-    if k < 1:
-        raise ConfigError(f"{k} neighbours cannot be found", where="k", cure="Give 1 or more.")
+    _check_texts(hypotheses=hypotheses, candidates=candidates)
+    most = max(len(candidates), MOST_BEYOND)
+    if not hasattr(k, "__index__") or not 1 <= k <= most:
+        raise ConfigError(f"{k!r} neighbours cannot be found", where="k", cure=f"Give 1 to {most}.")
+    k = int(k)
+    crew = backend.threads_for(threads, backend.ROWS_A_THREAD * len(hypotheses))
     gpu = backend.gpu_in_use()
     if gpu is not None:
         texts = _on_device(gpu, hypotheses, candidates)
@@ -296,7 +307,7 @@ def nearest(
         return found
     search = core.Candidates(*_arrays(candidates), _vocabulary(hypotheses, candidates))
     number, width = MEASURES.index(measure), min(k, len(candidates))
-    _in_blocks(hypotheses, threads, lambda part: search.find(*_arrays(part), number, width), take, advance)
+    _in_blocks(hypotheses, crew, lambda part: search.find(*_arrays(part), number, width), take, advance)
     return found
 
 
@@ -307,6 +318,8 @@ def overlap_matrix(hypotheses: TokenIds, candidates: TokenIds, *, measure: str =
     [[2, 1]]
     """
     _check_measure(measure)
+    _check_texts(hypotheses=hypotheses, candidates=candidates)
+    crew = backend.threads_for(threads, backend.ROWS_A_THREAD * len(hypotheses))
     gpu = backend.gpu_in_use()
     if gpu is not None:
         there: Ids = gpu.overlap_matrix(*_on_device(gpu, hypotheses, candidates), measure=measure).cpu().numpy()
@@ -323,19 +336,18 @@ def overlap_matrix(hypotheses: TokenIds, candidates: TokenIds, *, measure: str =
         return matrix
     search = core.Candidates(*_arrays(candidates), _vocabulary(hypotheses, candidates))
     number = MEASURES.index(measure)
-    _in_blocks(hypotheses, threads, lambda part: search.count(*_arrays(part), number), take, None)
+    _in_blocks(hypotheses, crew, lambda part: search.count(*_arrays(part), number), take, None)
     return matrix
 
 
 def _in_blocks(
     hypotheses: TokenIds,
-    threads: int,
+    crew: int,
     work: Callable[[TokenIds], Any],
     take: Callable[[int, Any], None],
     advance: Callable[[int], object] | None,
 ) -> None:
     """``take(first, work(block))`` for blocks of hypotheses; the work lets go of the GIL."""
-    crew = backend.threads_for(threads, backend.ROWS_A_THREAD * len(hypotheses))
     firsts = range(0, len(hypotheses), BLOCK)
 
     def one(first: int) -> Any:
@@ -395,6 +407,7 @@ def _vocabulary(*sets: TokenIds) -> int:
 
 
 def _rows(hypotheses: TokenIds, references: TokenIds, rows: npt.ArrayLike | None) -> Offsets:
+    _check_texts(hypotheses=hypotheses, references=references)
     n, total = len(hypotheses), len(references)
     if rows is None:
         if total % n if n else total:
@@ -405,7 +418,7 @@ def _rows(hypotheses: TokenIds, references: TokenIds, rows: npt.ArrayLike | None
             )
         return np.arange(n + 1, dtype=np.int64) * (total // n if n else 0)
     at = np.ascontiguousarray(_integers(rows, "rows", 1), dtype=np.int64)
-    if len(at) != n + 1 or at[0] != 0 or at[-1] != total or (np.diff(at) < 0).any():
+    if len(at) != n + 1 or at[0] != 0 or at[-1] != total or (at[1:] < at[:-1]).any():
         raise DataError(
             f"they do not part {total} references among {n} hypotheses",
             where="rows",
@@ -415,7 +428,12 @@ def _rows(hypotheses: TokenIds, references: TokenIds, rows: npt.ArrayLike | None
 
 
 def _integers(values: npt.ArrayLike, name: str, dimensions: int) -> npt.NDArray[Any]:
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise DataError(
+            "rows of several lengths are no array", where=name, cure="Give a NumPy array of integers."
+        ) from None
     if array.size == 0 and array.dtype.kind == "f":
         array = array.astype(np.int64)
     if array.dtype.kind not in "iu" or array.ndim != dimensions:
@@ -425,6 +443,22 @@ def _integers(values: npt.ArrayLike, name: str, dimensions: int) -> npt.NDArray[
             cure="Give a NumPy array of integers.",
         )
     return array
+
+
+def _locked(array: npt.NDArray[Any], kind: type[np.signedinteger[Any]]) -> npt.NDArray[Any]:
+    copy = np.array(array, dtype=kind, order="C")
+    copy.flags.writeable = False
+    return copy
+
+
+def _check_texts(**texts: object) -> None:
+    for name, value in texts.items():
+        if not isinstance(value, TokenIds):
+            raise DataError(
+                f"token ids are wanted, not a value of type '{type(value).__name__}'",
+                where=name,
+                cure="Make them with TokenIds.from_lists, TokenIds.from_padded or Numbering.",
+            )
 
 
 def _check_measure(measure: str) -> None:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from m4i_fast.errors import DataError
-
-__all__ = ["ORDERS", "OverlapStatistics", "SetStatistics", "Texts", "check_texts", "kind_of"]
+__all__ = ["ORDERS", "OverlapStatistics", "SetStatistics"]
 
 ORDERS = 4
 """n-grams are counted for n = 1 .. ORDERS."""
 
 Counts = npt.NDArray[np.int32]
-Texts = tuple[tuple[str, ...], tuple[Sequence[str], ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,36 +61,3 @@ class SetStatistics:
     reference_distinct: Counts
     shared: Counts
     united: Counts
-
-
-def check_texts(hypotheses: Sequence[object], references: Sequence[object]) -> None:
-    """Find the first hypothesis or reference that is no string, or the first row that is no sequence.
-
-    Raises:
-        DataError: names the record's index and, inside a row, the reference's.
-    """
-    for i, (hypothesis, row) in enumerate(zip(hypotheses, references, strict=True)):
-        if not isinstance(hypothesis, str):
-            raise DataError(
-                f"the hypothesis is {kind_of(hypothesis)}, not a string",
-                where=f"hypotheses[{i}]",
-                cure="Give an empty string where the model said nothing, or leave the record out.",
-            )
-        if isinstance(row, (str, bytes)) or not hasattr(row, "__iter__"):
-            raise DataError(
-                f"the references of a record are {kind_of(row)}, not a list of strings",
-                where=f"references[{i}]",
-                cure='Write one list of references a record: [["a dog runs", "a dog"], ["a cat"]].',
-            )
-        for j, reference in enumerate(row):
-            if not isinstance(reference, str):
-                raise DataError(
-                    f"the reference is {kind_of(reference)}, not a string",
-                    where=f"references[{i}][{j}]",
-                    cure="Leave a missing reference out; a record may have none.",
-                )
-
-
-def kind_of(thing: object) -> str:
-    """How a message names something that is of the wrong type."""
-    return "None" if thing is None else f"of type '{type(thing).__name__}'"

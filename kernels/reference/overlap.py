@@ -25,7 +25,7 @@ def overlap_statistics(
     pairs = [(h, r) for h, row in zip(hypotheses, references, strict=True) for r in row]
     records = [(split(h), [split(r) for r in row]) for h, row in zip(hypotheses, references, strict=True)]
     return OverlapStatistics(
-        offsets=np.array([sum(len(row) for row in references[:i]) for i in range(len(references) + 1)], dtype=np.int64),
+        offsets=np.cumsum([0, *map(len, references)], dtype=np.int64),
         hypothesis_length=_counts([len(h) for h, _ in records]),
         hypothesis_length_lcs=_counts([len(steps(h)) for h in hypotheses]),
         best_matches=_counts([best_matches(h, row, n) for h, row in records for n in _N]).reshape(-1, ORDERS),

@@ -5,7 +5,9 @@
 #include <cstddef>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace m4i {
@@ -14,9 +16,14 @@ namespace m4i {
 template <typename Batch, typename Work>
 class Crew {
 public:
-    // `works`: one a thread, the owner's first; a crew of one starts no thread.
+    // `works`: one a thread, the owner's first; a crew of one starts no thread. Where the system gives no more threads,
+    // those that there are do the work.
     Crew(std::vector<Work> works, std::size_t slots) : works_(std::move(works)), slots_(slots) {
-        for (std::size_t i = 1; i < works_.size(); ++i) threads_.emplace_back([this, i] { serve(works_[i]); });
+        threads_.reserve(works_.size());
+        try {
+            for (std::size_t i = 1; i < works_.size(); ++i) threads_.emplace_back([this, i] { serve(works_[i]); });
+        } catch (const std::system_error&) {
+        }
     }
 
     ~Crew() {

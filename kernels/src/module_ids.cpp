@@ -4,6 +4,7 @@
 #include <exception>
 #include <limits>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 #include "nearest.hpp"
@@ -118,7 +119,11 @@ void for_groups(const Records& records, const Machine& machine, int threads, Wor
         }
     };
     std::vector<std::thread> crew;
-    for (int i = 1; i < threads; ++i) crew.emplace_back(serve);
+    crew.reserve(static_cast<std::size_t>(threads));
+    try {
+        for (int i = 1; i < threads; ++i) crew.emplace_back(serve);
+    } catch (const std::system_error&) {  // the system gives no more: those that there are do the work
+    }
     serve();
     for (std::thread& thread : crew) thread.join();
     if (error) std::rethrow_exception(error);

@@ -46,8 +46,9 @@ struct Way {
     const nb::callable& encode;
 };
 
+// Strings of other classes than str itself are the caller's to copy: such a class may lower or encode in its own way.
 inline void gather_text(PyObject* text, const Way& way, Batch& batch) {
-    if (!PyUnicode_Check(text)) throw nb::type_error("a text is not a string");
+    if (!PyUnicode_CheckExact(text)) throw nb::type_error("a text is not a plain string");
     Py_INCREF(text);
     batch.kept.push_back(text);
     if (PyUnicode_IS_COMPACT_ASCII(text)) {
@@ -80,7 +81,7 @@ inline void gather_text(PyObject* text, const Way& way, Batch& batch) {
 class Rows {
 public:
     explicit Rows(const nb::object& rows) : rows_(rows) {
-        if (!PyList_Check(rows.ptr()) && !PyTuple_Check(rows.ptr())) throw nb::type_error("neither a list nor a tuple");
+        if (!PyList_CheckExact(rows.ptr()) && !PyTuple_CheckExact(rows.ptr())) throw nb::type_error("neither a list nor a tuple");
     }
 
     std::size_t size() const { return static_cast<std::size_t>(PySequence_Fast_GET_SIZE(rows_.ptr())); }
@@ -95,14 +96,12 @@ private:
     nb::object rows_;
 };
 
-// The references of a record as a list or tuple.
+// The references of a record. Other sequences are the caller's to copy: some can be read but once.
 inline nb::object row_of(PyObject* references) {
-    if (PyUnicode_Check(references) || PyBytes_Check(references)) {
-        throw nb::type_error("the references of a record are not a sequence of strings");
+    if (!PyList_CheckExact(references) && !PyTuple_CheckExact(references)) {
+        throw nb::type_error("the references of a record are neither a list nor a tuple");
     }
-    nb::object row = nb::steal(PySequence_Fast(references, "the references of a record are not a sequence"));
-    if (!row.is_valid()) throw nb::python_error();
-    return row;
+    return nb::borrow<nb::object>(references);
 }
 
 inline void gather_row(const nb::object& row, const Way& way, Batch& batch) {

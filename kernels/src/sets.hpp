@@ -28,12 +28,16 @@ private:
     struct Span {
         std::size_t begin, end;
     };
+    struct Standing {
+        std::uint32_t times = 0, row = 0, last = 0;
+    };
     struct Parted {
         Span words;      // in ids_
         Span sentences;  // in sentences_
     };
 
     void part(const Text& text);
+    void drop_repeated(Span& sentences);
     std::int32_t distinct(Span words);
     void bigrams_of(Span words, std::vector<std::uint64_t>& bigrams) const;
     std::int32_t united(const Parted& hypothesis, const Parted& reference);
@@ -45,7 +49,11 @@ private:
     std::vector<std::int32_t> ids_;
     std::vector<Span> sentences_;
     std::vector<Parted> parted_;
-    std::vector<std::uint64_t> bigrams_, other_bigrams_, positions_, open_;
+    std::vector<std::uint64_t> bigrams_, other_bigrams_;
+    // See trace().
+    std::vector<std::uint64_t> places_, hits_, open_, kept_;
+    std::vector<Standing> standing_;  // by id
+    std::vector<std::uint32_t> place_before_;
     std::vector<std::uint32_t> seen_;  // by id: the last question that it answered
     std::uint32_t question_ = 0;
     std::vector<bool> in_union_;

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from m4i_fast.kernels.backend import PreparedReferences, as_rows, overlap_scores, overlap_statistics, set_statistics
+from m4i_fast.kernels.backend import PreparedReferences, overlap_scores, overlap_statistics, set_statistics
 from m4i_fast.kernels.ids import TokenIds, id_statistics
-from m4i_fast.kernels.statistics import OverlapStatistics, check_texts
+from m4i_fast.kernels.statistics import OverlapStatistics
+from m4i_fast.kernels.texts import as_rows, as_tuple, plain_texts, read_once
 from m4i_fast.text.ptb import ptb_tokenise
 from m4i_fast.text.recipes import COLUMNS, IDS, SUM_COMPENSATES, Recipe, recipe_named, scores
 
@@ -44,7 +45,8 @@ def overlap(
 
     Args:
         hypotheses: N generated captions; an empty one scores 0 (``coco`` gives ROUGE-L 1 for nothing against nothing).
-        references: N lists of reference captions; a list may be empty.
+            Anything that yields strings in their order: a list, a generator, a NumPy array, a column of a table.
+        references: N such lists of reference captions; a list may be empty.
         recipe: ``coco``, ``rouge-score``, ``sacrebleu``, ``nltk`` or ``m4i``; a tokeniser, a variant and ``mean`` may
             follow, as in ``coco/ptb/mean``. See ``m4i_fast.text.recipes`` for the definitions.
         tokeniser: another one than the recipe's own, such as ``coco-space`` (text that was tokenised before).
@@ -52,7 +54,8 @@ def overlap(
             score against each alone (the default of ``m4i``).
 
     Raises:
-        DataError: the lengths differ, or something is not a string (says which).
+        DataError: the lengths differ; something is not a string (says which); or it is one value, a dict, a set or a
+            table, of which other things than its texts would be read, or in no order.
         ConfigError: no such recipe, tokeniser or reduction, or ``M4I_FAST_KERNELS`` is wrong.
 
     >>> table = overlap(["a dog runs"], [["a dog runs fast", "the dog"]])
@@ -75,14 +78,18 @@ def overlaps(
     >>> coco.values[0, 2].round(3).item(), google.values[0, 2].round(3).item()
     (0.836, 0.857)
     """
-    chosen = [recipe_named(recipe) for recipe in recipes]
+    chosen = [recipe_named(recipe) for recipe in as_tuple(recipes, "recipes")]
     return tuple(_tables(hypotheses, references, chosen))
 
 
 def _tables(
     hypotheses: Sequence[str], references: Sequence[Sequence[str]], recipes: Sequence[Recipe]
 ) -> list[OverlapTable]:
-    sets = set_statistics(hypotheses, references) if any(recipe.counts_sets for recipe in recipes) else None
+    need_sets = any(recipe.counts_sets for recipe in recipes)
+    if need_sets or len({recipe.tokeniser for recipe in recipes}) > 1:
+        # All must count the same, whatever another thread does to the lists.
+        hypotheses, references = read_once(hypotheses, references)
+    sets = set_statistics(hypotheses, references) if need_sets else None
     values: dict[int, npt.NDArray[np.float64]] = {}
     for tokeniser in {recipe.tokeniser: None for recipe in recipes}:
         some = {i: recipe for i, recipe in enumerate(recipes) if recipe.tokeniser == tokeniser}
@@ -191,6 +198,7 @@ class References:
         Raises:
             DataError: the lengths differ, or something is not a string (says which).
         """
+        hypotheses = as_rows(hypotheses, "hypotheses")
         if self.recipe.as_documents:
             hypotheses = ptb_tokenise(hypotheses)
         if not self.recipe.counts_sets:
@@ -214,7 +222,6 @@ def _as_tokenised(
 
 def _rows_as_document(references: Sequence[Sequence[str]]) -> list[list[str]]:
     """The references of all records, tokenised as one document, one record after the other."""
-    rows = as_rows(references, "references")
-    check_texts([""] * len(rows), rows)
+    _, rows = plain_texts([""] * len(references), references)
     lines = iter(ptb_tokenise([text for row in rows for text in row]))
     return [[next(lines) for _ in row] for row in rows]

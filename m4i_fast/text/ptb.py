@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from m4i_fast.errors import DataError
-from m4i_fast.kernels.backend import as_rows, ptb_lines
-from m4i_fast.kernels.statistics import kind_of
+from m4i_fast.kernels.backend import ptb_lines
+from m4i_fast.kernels.texts import as_tuple, kind_of, plain_text
 
 __all__ = ["ptb_tokenise"]
 
@@ -40,12 +40,12 @@ def ptb_tokenise(captions: Sequence[str], *, repaired: bool = False) -> list[str
     >>> ptb_tokenise(["Two\u2028lines (here).", "The last."], repaired=True)
     ['two lines -lrb- here -rrb-', 'the last']
     """
-    rows = as_rows(captions, "captions")
+    rows = as_tuple(captions, "captions")
     try:
         return ptb_lines(rows, as_document=not repaired)
     except (AttributeError, TypeError, ValueError):
         _check(rows)
-        raise
+        return ptb_lines(tuple(map(plain_text, rows)), as_document=not repaired)
 
 
 def _check(captions: tuple[object, ...]) -> None:

@@ -19,7 +19,7 @@
     order without a match counted as 1/2, 1/4 ... of one (``exp``, the default) or not at all (``none``).
     ROUGE-1, ROUGE-2 and ROUGE-L, which it has not: F1, the best reference, 0..1.
 ``nltk``
-    BLEU-1..4 as ``sentence_bleu`` of nltk 3.9 with the weights 1/n, ... 1/n, on white-space tokens: an order without a
+    BLEU-1..4 as ``sentence_bleu`` of nltk 3.10 with the weights 1/n, ... 1/n, on white-space tokens: an order without a
     match counts as the smallest positive float (``method0``, the default) or as 0.1 matches (``method1``); nothing
     shared is 0. ROUGE as for ``sacrebleu``.
 ``m4i``

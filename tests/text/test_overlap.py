@@ -11,14 +11,11 @@ import pytest
 from backends import backends_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pycocoevalcap.bleu.bleu import Bleu
-from pycocoevalcap.rouge.rouge import Rouge
-from rouge_score.rouge_scorer import RougeScorer
 
 import m4i_fast
 from m4i_fast.errors import ConfigError, DataError
 from m4i_fast.text.overlap import OverlapTable, overlap
-from m4i_fast.text.words import words
+from tests.text.oracles import agrees
 
 NAMES = ("rouge_1", "rouge_2", "rouge_l", "bleu_1", "bleu_2", "bleu_3", "bleu_4")
 
@@ -41,23 +38,6 @@ def agree(hypotheses: list[str], references: list[list[str]], *, one_in: int = 1
 def column(table: OverlapTable, name: str) -> list[float]:
     values: list[float] = table.values[:, table.names.index(name)].tolist()
     return values
-
-
-def pycocoevalcap(hypotheses: list[str], references: list[list[str]]) -> dict[str, list[float]]:
-    gts = dict(enumerate(references))
-    res = {i: [hypothesis] for i, hypothesis in enumerate(hypotheses)}
-    _, bleu = Bleu(4).compute_score(gts, res, verbose=0)
-    _, rouge = Rouge().compute_score(gts, res)
-    return {"rouge_l": rouge.tolist()} | {f"bleu_{n}": bleu[n - 1] for n in (1, 2, 3, 4)}
-
-
-def rouge_score(hypotheses: list[str], references: list[list[str]], *, stemmed: bool = False) -> dict[str, list[float]]:
-    scorer = RougeScorer(["rouge1", "rouge2", "rougeL"], use_stemmer=stemmed)
-    scored = [scorer.score_multi(row, hypothesis) for hypothesis, row in zip(hypotheses, references, strict=True)]
-    return {
-        name: [float(score[theirs].fmeasure) for score in scored]
-        for name, theirs in (("rouge_1", "rouge1"), ("rouge_2", "rouge2"), ("rouge_l", "rougeL"))
-    }
 
 
 def drawn_captions(seed: int, records: int) -> tuple[list[str], list[list[str]]]:
@@ -141,77 +121,32 @@ def test_no_records_give_an_empty_table() -> None:
 # To the last bit, against the tools.
 
 
-def test_coco_space_equals_pycocoevalcap() -> None:
+@pytest.mark.parametrize("recipe", ["coco", "coco/coco-space", "rouge-score", "rouge-score/porter"])
+def test_drawn_captions_equal_the_tools(recipe: str) -> None:
     hypotheses, references = drawn_captions(1, 300)
-    table = agree(hypotheses, references, recipe="coco/coco-space")
-    for name, expected in pycocoevalcap(hypotheses, references).items():
-        assert column(table, name) == expected, name
+    if recipe == "rouge-score/porter":
+        endings = ("", "s", "ed", "ing", "ly", "ational", "ies", "ness")
+        hypotheses, *references = (
+            [
+                " ".join(f"{word}{endings[(i * k + len(text)) % 8]}" for i, word in enumerate(text.split()))
+                for text in texts
+            ]
+            for k, texts in enumerate((hypotheses, *references), start=1)
+        )
+    agrees(recipe, hypotheses, references)
 
 
-def test_coco_with_words_equals_pycocoevalcap_on_joined_words() -> None:
-    hypotheses, references = drawn_captions(2, 200)
-    table = agree(hypotheses, references, recipe="coco")
-    expected = pycocoevalcap(
-        [" ".join(words(h)) for h in hypotheses], [[" ".join(words(r)) for r in row] for row in references]
-    )
-    for name, values in expected.items():
-        assert column(table, name) == values, name
-
-
-def test_rouge_score_equals_rouge_score() -> None:
-    hypotheses, references = drawn_captions(3, 300)
-    table = agree(hypotheses, references, recipe="rouge-score")
-    for name, expected in rouge_score(hypotheses, references).items():
-        assert column(table, name) == expected, name
-
-
-def test_rouge_score_with_its_stemmer_equals_rouge_score() -> None:
-    hypotheses, references = drawn_captions(4, 300)
-    endings = ("", "s", "ed", "ing", "ly", "ational", "ies", "ness")
-    hypotheses, *others = (
-        [" ".join(f"{word}{endings[(i * k + len(text)) % 8]}" for i, word in enumerate(text.split())) for text in texts]
-        for k, texts in enumerate((hypotheses, *references), start=1)
-    )
-    table = agree(hypotheses, others, recipe="rouge-score/porter")
-    for name, expected in rouge_score(hypotheses, others, stemmed=True).items():
-        assert column(table, name) == expected, name
-
-
-def test_long_texts_equal_the_tools() -> None:
+@pytest.mark.parametrize("recipe", ["coco/coco-space", "rouge-score"])
+def test_long_texts_equal_the_tools(recipe: str) -> None:
     rng = np.random.default_rng(4)
     texts = [" ".join(f"w{i}" for i in rng.integers(0, 40, size)) for size in (70, 129, 200, 64, 63, 1)]
-    hypotheses, references = texts, [texts[1:4]] * len(texts)
-    coco = agree(hypotheses, references, recipe="coco/coco-space")
-    for name, expected in pycocoevalcap(hypotheses, references).items():
-        assert column(coco, name) == expected, name
-    rouge = agree(hypotheses, references, recipe="rouge-score")
-    for name, expected in rouge_score(hypotheses, references).items():
-        assert column(rouge, name) == expected, name
+    agrees(recipe, texts, [texts[1:4]] * len(texts))
 
 
 captions = st.text(st.sampled_from("ab .'\t\u4e00\U0001f600\0\u2028\xa0\ud800\u0130\u212aA"), max_size=24) | st.text(
     max_size=8
 )
 records = st.lists(st.tuples(captions, st.lists(captions, min_size=1, max_size=3)), min_size=1, max_size=3)
-
-
-@settings(deadline=None, max_examples=150)
-@given(records)
-def test_any_text_equals_pycocoevalcap(drawn: list[tuple[str, list[str]]]) -> None:
-    hypotheses, references = [h for h, _ in drawn], [row for _, row in drawn]
-    table = agree(hypotheses, references, one_in=16, recipe="coco", tokeniser="coco-space")
-    for name, expected in pycocoevalcap(hypotheses, references).items():
-        assert column(table, name) == expected, name
-
-
-@settings(deadline=None, max_examples=150)
-@given(records)
-def test_any_text_equals_rouge_score(drawn: list[tuple[str, list[str]]]) -> None:
-    hypotheses, references = [h for h, _ in drawn], [row for _, row in drawn]
-    for recipe, stemmed in (("rouge-score", False), ("rouge-score/porter", True)):
-        table = agree(hypotheses, references, one_in=16, recipe=recipe)
-        for name, expected in rouge_score(hypotheses, references, stemmed=stemmed).items():
-            assert column(table, name) == expected, (recipe, name)
 
 
 @settings(deadline=None, max_examples=50)
