@@ -9,25 +9,33 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+# First: it says what to install where Triton or torch are absent.
+from m4i_fast.kernels.gpu_texts import (  # isort: skip
+    LARGEST,
+    DeviceNearest,
+    DeviceStatistics,
+    DeviceTokenIds,
+    check,
+    device,
+    integers,
+    interpreted,
+    tensor,
+)
+
+import torch
+import triton
+from torch import Tensor
+
 from m4i_fast.errors import ConfigError, DataError
-from m4i_fast.extras import require
-from m4i_fast.kernels.ids import MEASURES, Nearest, TokenIds
-from m4i_fast.kernels.statistics import ORDERS, OverlapStatistics
-
-for _module in ("triton", "torch"):
-    require(_module, why="counting on the GPU", extra="triton")
-
-import torch  # noqa: E402
-import triton  # noqa: E402
-from torch import Tensor  # noqa: E402
-
-from m4i_fast.kernels import gpu_kernels  # noqa: E402
+from m4i_fast.kernels import gpu_kernels
+from m4i_fast.kernels.ids import MEASURES
+from m4i_fast.kernels.statistics import ORDERS
 
 __all__ = [
     "DeviceNearest",
@@ -53,143 +61,6 @@ WARPS: Final = 4
 OPTIONS: Final[dict[str, Any]] = {"num_warps": WARPS, "enable_fp_fusion": False}
 SLICE: Final = 32
 """Candidates of about one length whose tokens lie interleaved, so that the lanes of a warp read side by side."""
-_LARGEST: Final = 2**31 - 1
-
-
-def interpreted() -> bool:
-    """Whether Triton's interpreter is at work, as ``TRITON_INTERPRET=1`` wanted it when Triton was imported."""
-    return not isinstance(gpu_kernels.compare, triton.JITFunction)
-
-
-def check() -> None:
-    """See to it that something can be counted here.
-
-    Raises:
-        ConfigError: no GPU that CUDA knows is here, and the interpreter was not asked for.
-    """
-    if not interpreted() and not torch.cuda.is_available():
-        raise ConfigError(
-            "no GPU that CUDA knows is here",
-            where="triton",
-            cure="Count on the processor, or set TRITON_INTERPRET=1 before Python starts: slow, the same results.",
-        )
-
-
-def device() -> torch.device:
-    """Where texts are counted unless they lie elsewhere; errors as of ``check``."""
-    check()
-    return torch.device("cpu") if interpreted() else torch.device("cuda", torch.cuda.current_device())
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class DeviceTokenIds:
-    """N texts as numbers on a device, one after the other; as ``TokenIds``.
-
-    Attributes:
-        ids: int32 [T], each 0 or more. Any integer tensor is taken.
-        offsets: int64 [N + 1] from 0 to T; text i is ids[offsets[i]] .. ids[offsets[i + 1] - 1].
-
-    Raises:
-        DataError: an id is negative or beyond int32 (says which), the offsets do not part the ids, or the tensors lie
-            where they cannot be counted.
-        ConfigError: nothing can be counted here (``check``).
-    """
-
-    ids: Tensor
-    offsets: Tensor
-
-    def __post_init__(self) -> None:
-        ids, offsets = _integers(self.ids, "ids", 1), _integers(self.offsets, "offsets", 1).to(self.ids.device)
-        if ids.device.type != device().type:
-            raise DataError(
-                f"the ids lie on '{ids.device}'",
-                where="ids",
-                cure="The interpreter counts on 'cpu'." if interpreted() else "Move them to a GPU: ids.to('cuda').",
-            )
-        wrong = (ids < 0) | (ids > _LARGEST)
-        # One answer from the device: whether an id is wrong, and whether the offsets part the ids.
-        parted = len(offsets) > 0 and (offsets[0] == 0) & (offsets[-1] == len(ids)) & (offsets.diff() >= 0).all()
-        bad, good = torch.stack((wrong.any(), torch.as_tensor(parted, device=ids.device))).tolist()
-        if bad:
-            first = int(wrong.nonzero()[0])
-            raise DataError(
-                f"the token id {int(ids[first])} is out of range",
-                where=f"ids[{first}]",
-                cure=f"Ids are 0 to {_LARGEST}; leave padding out.",
-            )
-        if not good:
-            raise DataError(
-                f"the offsets do not part {len(ids)} ids",
-                where="offsets",
-                cure=f"They begin with 0, end with {len(ids)} and never fall.",
-            )
-        object.__setattr__(self, "ids", ids.to(torch.int32).contiguous())
-        object.__setattr__(self, "offsets", offsets.to(torch.int64).contiguous())
-
-    @classmethod
-    def from_host(cls, texts: TokenIds, where: torch.device | str | None = None) -> DeviceTokenIds:
-        """Copied to a device: ``where``, or ``device()``."""
-        there = device() if where is None else torch.device(where)
-        return cls(_tensor(texts.ids, there), _tensor(texts.offsets, there))
-
-    @classmethod
-    def from_padded(cls, matrix: Tensor, lengths: Tensor) -> DeviceTokenIds:
-        """As a captioner gives them: integers [N, L], of which row i holds lengths[i] tokens."""
-        table, sizes = _integers(matrix, "matrix", 2), _integers(lengths, "lengths", 1).to(matrix.device, torch.int64)
-        if len(sizes) != len(table):
-            raise DataError(
-                f"there are {len(sizes)} lengths for {len(table)} rows", where="lengths", cure="Give one length a row."
-            )
-        wrong = (sizes < 0) | (sizes > table.shape[1])
-        if wrong.any():
-            first = int(wrong.nonzero()[0])
-            raise DataError(
-                f"a row of {table.shape[1]} ids cannot hold {int(sizes[first])} tokens",
-                where=f"lengths[{first}]",
-                cure=f"Lengths are 0 to {table.shape[1]}.",
-            )
-        inside = torch.arange(table.shape[1], device=table.device) < sizes[:, None]
-        return cls(table[inside], torch.cat((sizes.new_zeros(1), sizes.cumsum(0))))
-
-    def __len__(self) -> int:
-        """N."""
-        return len(self.offsets) - 1
-
-    @property
-    def lengths(self) -> Tensor:
-        """int32 [N], in tokens."""
-        return self.offsets.diff().to(torch.int32)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class DeviceStatistics:
-    """``OverlapStatistics`` as tensors of the same names, types and shapes, on the device of the ids."""
-
-    offsets: Tensor
-    hypothesis_length: Tensor
-    hypothesis_length_lcs: Tensor
-    best_matches: Tensor
-    closest_length: Tensor
-    lcs: Tensor
-    matches: Tensor
-    reference_length: Tensor
-    reference_length_lcs: Tensor
-
-    def to_host(self) -> OverlapStatistics:
-        """Copied to NumPy."""
-        return OverlapStatistics(**{field.name: getattr(self, field.name).cpu().numpy() for field in fields(self)})
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class DeviceNearest:
-    """``Nearest`` as tensors: scores float64 [N, k], indices int64 [N, k]."""
-
-    scores: Tensor
-    indices: Tensor
-
-    def to_host(self) -> Nearest:
-        """Copied to NumPy."""
-        return Nearest(self.scores.cpu().numpy(), self.indices.cpu().numpy())
 
 
 def id_statistics(
@@ -345,7 +216,7 @@ def _count(
         "UNITE": orders > 0,
     }
     shortest = 0
-    for part, width in zip(parts, (*WIDTHS, _LARGEST), strict=True):
+    for part, width in zip(parts, (*WIDTHS, LARGEST), strict=True):
         if len(part):
             most = min(width, int(said.max()))
             used = torch.empty(
@@ -374,8 +245,8 @@ def _matrix_blocks(
     first = 0
     while first < len(sizes):
         # Sorted by length, so that a block needs one width.
-        width = next((width for width in WIDTHS if sizes[first] <= width), _LARGEST)
-        most = PAIRS // max(1, m) if width < _LARGEST else min(PAIRS // max(1, m), SCRATCH // max(1, m * longest))
+        width = next((width for width in WIDTHS if sizes[first] <= width), LARGEST)
+        most = PAIRS // max(1, m) if width < LARGEST else min(PAIRS // max(1, m), SCRATCH // max(1, m * longest))
         last = min(first + max(1, most), int(np.searchsorted(sizes, width, side="right")))
         rows = order[first:last]
         shared = torch.zeros((last - first, m), dtype=torch.int32, device=where)
@@ -487,9 +358,9 @@ def _block(count: int) -> int:
     return min(4096, int(triton.next_power_of_2(count))) if interpreted() else 32 * WARPS
 
 
-def _at_home(tensor: Tensor) -> contextlib.AbstractContextManager[Any]:
+def _at_home(data: Tensor) -> contextlib.AbstractContextManager[Any]:
     """Triton starts kernels on the current device, wherever the tensors lie."""
-    return torch.cuda.device(tensor.device) if tensor.is_cuda else contextlib.nullcontext()
+    return torch.cuda.device(data.device) if data.is_cuda else contextlib.nullcontext()
 
 
 # What comes in.
@@ -506,7 +377,7 @@ def _rows(hypotheses: DeviceTokenIds, references: DeviceTokenIds, rows: Tensor |
                 cure="Say with 'rows' which references belong to which record.",
             )
         return torch.arange(n + 1, device=where) * (total // n if n else 0)
-    at = _integers(rows if isinstance(rows, Tensor) else _tensor(np.asarray(rows)), "rows", 1).to(where, torch.int64)
+    at = integers(rows if isinstance(rows, Tensor) else tensor(np.asarray(rows)), "rows", 1).to(where, torch.int64)
     if len(at) != n + 1 or not bool((at[0] == 0) & (at[-1] == total) & (at.diff() >= 0).all()):
         raise DataError(
             f"they do not part {total} references among {n} hypotheses",
@@ -522,23 +393,6 @@ def _same_device(hypotheses: DeviceTokenIds, references: DeviceTokenIds) -> None
         raise DataError(
             f"the hypotheses lie on '{one}' and the others on '{other}'", where="ids", cure="Move them to one device."
         )
-
-
-def _integers(values: Tensor, name: str, dimensions: int) -> Tensor:
-    whole = not (values.is_floating_point() or values.is_complex() or values.dtype == torch.bool)
-    if not whole or values.ndim != dimensions:
-        raise DataError(
-            f"integers in {dimensions} dimension{'s' * (dimensions > 1)} are wanted, not {values.dtype} in "
-            f"{values.ndim}",
-            where=name,
-            cure="Give a torch tensor of integers.",
-        )
-    return values
-
-
-def _tensor(values: npt.NDArray[Any], where: torch.device | None = None) -> Tensor:
-    # torch warns of arrays that it cannot write to, though it only reads them here.
-    return torch.from_numpy(values if values.flags.writeable else values.copy()).to(where)
 
 
 def _check_measure(measure: str) -> None:

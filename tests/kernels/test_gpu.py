@@ -229,6 +229,9 @@ def test_padded_rows_and_other_integers(where: torch.device) -> None:
     rows = torch.tensor([0, 1, 1, 3], dtype=torch.int32)
     assert gpu.subsequence_lengths(padded, padded, rows).tolist() == [2, 0, 3]
     assert gpu.subsequence_lengths(padded, padded).tolist() == [2, 1, 3]
+    small = gpu.DeviceTokenIds(padded.ids.to(torch.uint32), padded.offsets.to(torch.uint8))
+    assert (small.ids == padded.ids).all()
+    assert (small.offsets == padded.offsets).all()
 
 
 def ints(*values: int) -> torch.Tensor:
@@ -257,6 +260,9 @@ def ints(*values: int) -> torch.Tensor:
             "references: 1 references are not the same",
         ),
         (lambda: gpu.subsequence_lengths(on_device([[1]]), on_device([[1]]), ints(0)), "rows: they do not part 1"),
+        (lambda: gpu.subsequence_lengths(on_device([[1]]), on_device([[1]]), ["0", "1"]), "rows: integers are wanted"),
+        (lambda: gpu.subsequence_lengths(on_device([[1]]), on_device([[1]]), [0.0, 1.0]), "rows: integers in 1 dim"),
+        (lambda: gpu.DeviceTokenIds(ints(-1).to(torch.uint64), ints(0, 1)), r"ids\[0\]: the token id -1 is out of"),
         (lambda: gpu.DeviceTokenIds(torch.ones(1, device="meta").int(), ints(0, 1)), "ids: the ids lie on 'meta'"),
     ],
 )

@@ -145,7 +145,7 @@ def test_13a_of_texts_beyond_a_block_of_the_core(seed: int) -> None:
         (each * 80)[:length] for length in (63, 64, 65, 127, 128, 129) for each in ("!", "a", "5.", "a-", "5-", "a ")
     ]
     spaced = [" ".join(as_theirs(text)) for text in texts]
-    for name in backends_for(seed, one_in=4):
+    for name in backends_for(seed):
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("M4I_FAST_KERNELS", name)
             # Each against its neighbour: a token with a wrong end would match, or not match, where Python's would.
