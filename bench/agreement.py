@@ -16,7 +16,8 @@ from m4i_fast.bench.figures import Agreement
 from m4i_fast.bench.harness import quiet
 from m4i_fast.bench.rivals import RIVALS, ROUGE, WEIGHTS, java_tokens, lcs_of_ids, module_of, pairs_of_ids
 from m4i_fast.bench.texts import Texts
-from m4i_fast.kernels.ids import Numbering, subsequence_lengths
+from m4i_fast.kernels.ids import subsequence_lengths
+from m4i_fast.kernels.numbering import Numbering
 from m4i_fast.text.overlap import overlap
 from m4i_fast.text.ptb import ptb_tokenise
 from m4i_fast.text.words import words

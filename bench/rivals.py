@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from m4i_fast.bench.harness import Contender
 from m4i_fast.bench.texts import Texts
-from m4i_fast.kernels.ids import Numbering
+from m4i_fast.kernels.numbering import Numbering
 
 __all__ = [
     "DISTRIBUTIONS",

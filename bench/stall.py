@@ -15,7 +15,8 @@ from m4i_fast.bench.harness import Contender, cores_here
 from m4i_fast.bench.rivals import RIVALS, Unavailable
 from m4i_fast.bench.texts import REPORTS, Texts, made_duplicates, made_reports
 from m4i_fast.kernels import backend
-from m4i_fast.kernels.ids import Numbering, TokenIds, id_statistics, subsequence_lengths
+from m4i_fast.kernels.ids import TokenIds, id_statistics, subsequence_lengths
+from m4i_fast.kernels.numbering import Numbering
 from m4i_fast.text.nearest import nearest_captions
 from m4i_fast.text.overlap import References, overlap, overlaps
 from m4i_fast.text.ptb import ptb_tokenise

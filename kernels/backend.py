@@ -257,7 +257,8 @@ def _gpu_statistics(
     hypotheses: Sequence[str], references: Sequence[Sequence[str]], tokeniser: Tokeniser
 ) -> OverlapStatistics:
     """Numbered here, counted there; where the subsequence is taken of other tokens, in two goes."""
-    from m4i_fast.kernels.ids import Numbering, TokenIds, id_statistics, subsequence_lengths
+    from m4i_fast.kernels.ids import TokenIds, id_statistics, subsequence_lengths
+    from m4i_fast.kernels.numbering import Numbering
 
     at = np.cumsum([0, *map(len, references)])
     others = [text for row in references for text in row]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from m4i_fast.kernels.ids import Nearest, Numbering, nearest
+from m4i_fast.kernels.ids import Nearest, nearest
+from m4i_fast.kernels.numbering import Numbering
 
 __all__ = ["nearest_captions"]
 

@@ -13,15 +13,8 @@ from hypothesis import strategies as st
 
 from m4i_fast.errors import ConfigError, DataError
 from m4i_fast.kernels.backend import overlap_statistics
-from m4i_fast.kernels.ids import (
-    MEASURES,
-    Numbering,
-    TokenIds,
-    id_statistics,
-    nearest,
-    overlap_matrix,
-    subsequence_lengths,
-)
+from m4i_fast.kernels.ids import MEASURES, TokenIds, id_statistics, nearest, overlap_matrix, subsequence_lengths
+from m4i_fast.kernels.numbering import Numbering
 from m4i_fast.kernels.reference.lcs import lcs_length
 from m4i_fast.kernels.reference.ngrams import clipped_matches
 from m4i_fast.kernels.tokens import TOKENISERS

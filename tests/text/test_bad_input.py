@@ -11,7 +11,8 @@ import pytest
 
 from m4i_fast.errors import ConfigError, DataError, UserError
 from m4i_fast.kernels.backend import PreparedReferences, built_backends, overlap_statistics, set_statistics
-from m4i_fast.kernels.ids import Numbering, TokenIds, id_statistics, nearest, overlap_matrix, subsequence_lengths
+from m4i_fast.kernels.ids import TokenIds, id_statistics, nearest, overlap_matrix, subsequence_lengths
+from m4i_fast.kernels.numbering import Numbering
 from m4i_fast.text.nearest import nearest_captions
 from m4i_fast.text.overlap import References, overlap, overlap_ids, overlaps
 

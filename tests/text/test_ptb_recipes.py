@@ -11,7 +11,7 @@ from pycocoevalcap.rouge.rouge import Rouge
 
 from m4i_fast import References, overlaps
 from m4i_fast.kernels import backend
-from m4i_fast.kernels.ids import Numbering
+from m4i_fast.kernels.numbering import Numbering
 from m4i_fast.kernels.ptb import truth
 from m4i_fast.text.overlap import OverlapTable, overlap
 from tests.kernels.ptb_java import needs_java

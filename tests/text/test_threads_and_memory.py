@@ -19,7 +19,8 @@ import pytest
 
 from m4i_fast.errors import DataError
 from m4i_fast.kernels.backend import CORES, built_backends, overlap_statistics
-from m4i_fast.kernels.ids import Numbering, TokenIds, id_statistics, nearest
+from m4i_fast.kernels.ids import TokenIds, id_statistics, nearest
+from m4i_fast.kernels.numbering import Numbering
 from m4i_fast.text.overlap import References, overlap, overlaps
 from tests.text.sentences import rows, sentences
 
