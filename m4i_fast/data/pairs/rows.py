@@ -16,7 +16,7 @@ from m4i_fast.data.readers.csv_table import csv_rows
 from m4i_fast.data.readers.gather import identifier
 from m4i_fast.data.readers.parquet import parquet_rows
 from m4i_fast.errors import DataError
-from m4i_fast.kernels.statistics import kind_of
+from m4i_fast.kernels.texts import kind_of
 
 __all__ = ["ReferenceRows", "Taken", "TextRows"]
 
