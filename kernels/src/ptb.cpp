@@ -5,6 +5,7 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "ptb_made.hpp"
 #include "white_space.hpp"
 
 namespace m4i::ptb {
@@ -14,10 +15,8 @@ constexpr std::size_t kPatience = 256;   // units of a match after which what fa
 constexpr std::size_t kMostBytes = 8;    // what a unit becomes at most, its blank included
 constexpr int kKnownBits = 11;           // remembered words: captions have few
 constexpr std::size_t kEnough = std::size_t{1} << 16;
-constexpr char16_t kSoftHyphen = 0xAD, kSigma = 0x3A3, kFinalSigma = 0x3C2, kDottedI = 0x130;
+constexpr char16_t kSigma = 0x3A3, kFinalSigma = 0x3C2, kDottedI = 0x130;
 
-// Bits of Tables::in_words.
-constexpr std::uint8_t kCased = 1, kLetter = 2, kDigit = 4, kInWord = 8, kInNumber = 16, kIgnored = 32;
 
 constexpr std::array<char, 128> lower_ascii() {
     std::array<char, 128> lower{};
@@ -76,99 +75,6 @@ std::size_t slot_of(std::uint64_t word) { return (word * 0x9E3779B97F4A7C15ull) 
 bool is_visible_ascii(char16_t unit) { return unit > 0x20 && unit < 0x7F; }
 bool is_high(char16_t unit) { return (unit & 0xFC00) == 0xD800; }
 bool is_low(char16_t unit) { return (unit & 0xFC00) == 0xDC00; }
-
-// Whether a sigma ends a word, as Java sees words.
-class Words {
-public:
-    Words(const Tables& tables, std::u16string_view units) : tables_(tables), units_(units) {}
-
-    bool ends_at(std::size_t sigma) const {
-        std::size_t at = sigma;
-        while (joined(at) && !is(at - 1, kCased)) --at;
-        if (!joined(at)) return false;
-        for (at = sigma + 1; at < units_.size() && joined(at); ++at) {
-            if (is(at, kCased)) return false;
-        }
-        return true;
-    }
-
-private:
-    bool is(std::size_t at, std::uint8_t bits) const { return (tables_.in_words[units_[at]] & bits) != 0; }
-
-    // The nearest unit before or after that counts; npos where there is none.
-    std::size_t before(std::size_t at) const {
-        while (at > 0) {
-            if (!is(--at, kIgnored)) return at;
-        }
-        return std::u16string_view::npos;
-    }
-    std::size_t after(std::size_t at) const {
-        while (++at < units_.size()) {
-            if (!is(at, kIgnored)) return at;
-        }
-        return std::u16string_view::npos;
-    }
-
-    // A sign between two letters or two digits.
-    bool inside(std::size_t at) const {
-        const std::size_t left = before(at), right = after(at);
-        if (left == std::u16string_view::npos || right == std::u16string_view::npos) return false;
-        return (is(at, kInWord) && is(left, kLetter) && is(right, kLetter)) ||
-               (is(at, kInNumber) && is(left, kDigit) && is(right, kDigit));
-    }
-
-    // Whether a unit belongs to the word before it.
-    bool joined(std::size_t at) const {
-        if (at == 0) return false;
-        if (is(at, kIgnored)) return true;
-        const std::size_t left = before(at);
-        if (left == std::u16string_view::npos) return false;
-        const bool here = is(at, kLetter | kDigit), there = is(left, kLetter | kDigit);
-        return (here && there) || (there && inside(at)) || (here && inside(left));
-    }
-
-    const Tables& tables_;
-    std::u16string_view units_;
-};
-
-void replace_all(std::u16string& text, std::u16string_view from, std::u16string_view to) {
-    for (std::size_t at = 0; (at = text.find(from, at)) != std::u16string::npos; at += to.size()) {
-        text.replace(at, from.size(), to);
-    }
-}
-
-void replace_any(std::u16string& text, std::u16string_view from, std::u16string_view to) {
-    for (std::size_t at = 0; (at = text.find_first_of(from, at)) != std::u16string::npos; at += to.size()) {
-        text.replace(at, 1, to);
-    }
-}
-
-void make_quotes(std::u16string& token, std::u16string_view twofold, std::u16string_view single) {
-    replace_all(token, u"&apos;", u"'");
-    replace_all(token, u"'", single);
-    replace_all(token, u"&quot;", twofold);
-    replace_all(token, u"\"", twofold);
-    replace_any(token, u"\u0091\u2018\u201B\u2039", u"`");
-    replace_any(token, u"\u0092\u2019\u203A", u"'");
-    replace_any(token, u"\u0093\u201C\u00AB", u"``");
-    replace_any(token, u"\u0094\u201D\u00BB", u"''");
-}
-
-void make_ampersands(std::u16string& token) {
-    for (std::size_t at = 0; (at = token.find(u'&', at)) != std::u16string::npos; ++at) {
-        if (token.size() - at < 5 || token[at + 4] != u';') continue;
-        const auto is = [&](std::size_t i, char16_t letter) { return (token[at + i] | 0x20) == letter; };
-        if (is(1, u'a') && is(2, u'm') && is(3, u'p')) token.erase(at + 1, 4);
-    }
-}
-
-void make_fractions(std::u16string& token) {
-    replace_all(token, u"\u00BC", u"1/4");
-    replace_all(token, u"\u00BD", u"1/2");
-    replace_all(token, u"\u00BE", u"3/4");
-    replace_all(token, u"\u2153", u"1/3");
-    replace_all(token, u"\u2154", u"2/3");
-}
 
 const Tables& tables_or_throw() {
     if (tables() == nullptr) throw std::logic_error("the PTB tokeniser's tables were not set");
@@ -402,51 +308,10 @@ void Rewriter::write(const Reader<Unit>& reader, const Rule& rule, std::size_t a
         }
     }
     token_.assign(reader.data + at, reader.data + end);
-    write_made(rule.made, reader.alone);
+    make(rule.made, reader.alone, token_);
+    write_lower(token_);
     if (rule.made == Made::face || rule.made == Made::solid) return write_pieces(begin, lines);
     end_token(begin);
-}
-
-void Rewriter::write_made(Made made, bool alone) {
-    if (alone) replace_all(token_, u"\n", u" ");
-    switch (made) {
-        case Made::plain:
-            std::erase(token_, kSoftHyphen);
-            if (token_.empty()) token_ = u"-";
-            break;
-        case Made::quote:
-            make_quotes(token_, u"''", u"'");
-            break;
-        case Made::opening:
-            make_quotes(token_, u"``", u"`");
-            break;
-        case Made::ampersand:
-            make_ampersands(token_);
-            break;
-        case Made::hyphens:
-            if (token_.size() == 3 || token_.size() == 4) token_ = u"--";
-            break;
-        case Made::fraction:
-            make_fractions(token_);
-            break;
-        case Made::money:
-            replace_all(token_, u"\u00A2", u"cents");
-            replace_all(token_, u"\u00A3", u"#");
-            replace_any(token_, u"\u0080\u00A4\u20A0\u20AC", u"$");
-            break;
-        case Made::solid:
-        case Made::phone:
-            replace_all(token_, u" ", u"\u00A0");
-            [[fallthrough]];
-        case Made::face:
-            if (made == Made::solid) break;
-            replace_all(token_, u"(", u"-lrb-");
-            replace_all(token_, u")", u"-rrb-");
-            break;
-        default:
-            break;
-    }
-    write_lower(token_);
 }
 
 // In lower case as Java's toLowerCase writes it.

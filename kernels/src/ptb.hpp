@@ -67,7 +67,6 @@ private:
     void end_token(std::size_t begin);
     void write_pieces(std::size_t begin, std::vector<Line>* lines);
     Line end_line();
-    void write_made(Made made, bool alone);
     void write_lower(std::u16string_view units);
     void write_character(std::uint32_t character);
 
