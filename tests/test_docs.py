@@ -387,6 +387,19 @@ def test_the_attacks() -> None:
         assert (attack.needs != "overlap") == ("towers" in row[3])
 
 
+def test_the_kernels_figures_are_those_of_the_bench() -> None:
+    from m4i_fast.bench.figures import shown
+
+    run = json.loads((DOCS / "results" / "overlap.json").read_text(encoding="utf-8"))
+    table = [
+        f"| `{each['name']}` | {shown(each['value'])} {each['unit']} | {'≥' if each['at_least'] else '≤'} "
+        f"{shown(each['target'])} | {'yes' if each['holds'] else 'no'} |"
+        for each in run["figures"]
+        if each["target"] is not None
+    ]
+    assert "\n".join(table) in (ROOT / "kernels" / "README.md").read_text(encoding="utf-8")
+
+
 def test_the_recipes() -> None:
     from m4i_fast.text.recipes import RECIPES
 
