@@ -198,6 +198,12 @@ def _recipes(settings: ScoreSettings) -> dict[str, Recipe]:
     found: dict[str, Recipe] = {}
     for name in settings.recipes:
         recipe = recipe_named(name, tokeniser=settings.tokeniser, reduce=settings.reduce)
+        if recipe.as_documents:
+            raise ConfigError(
+                f"'{name}' takes all texts as one document, and they are scored in blocks here",
+                where="--recipe",
+                cure="Take coco/ptb, or call m4i_fast.overlap in Python with the whole set.",
+            )
         same = next((other for other, each in found.items() if each.signature == recipe.signature), None)
         if same is not None:
             raise ConfigError(f"'{name}' is the same as '{same}'", where="--recipe", cure="Give each recipe once.")

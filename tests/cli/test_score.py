@@ -300,6 +300,14 @@ def test_half_a_character_in_a_text_is_scored_as_any_other(put: Put, tmp_path: P
 # --- recipes and the summary
 
 
+def test_a_recipe_that_needs_the_whole_set_at_once_is_refused(put: Put) -> None:
+    hyps, refs = put("hyps.txt", "a dog\n"), put("refs.txt", "a dog\n")
+    done = m4i("score", hyps, refs, "--recipe", "coco/ptb-exact")
+    assert done.code == 2
+    assert "as one document" in done.err
+    assert "coco/ptb" in done.err
+
+
 def test_several_recipes(put: Put, tmp_path: Path) -> None:
     names = ["coco", "rouge-score/words", "sacrebleu", "m4i"]
     asked = [each for name in names for each in ("--recipe", name)]

@@ -148,7 +148,8 @@ def test_where_the_system_gives_no_threads_the_work_is_done_by_those_there_are()
     code = (
         "import resource, numpy as np\n"
         "from m4i_fast.kernels.backend import overlap_statistics\n"
-        "from m4i_fast.kernels.ids import Numbering, id_statistics\n"
+        "from m4i_fast.kernels.ids import id_statistics\n"
+        "from m4i_fast.kernels.numbering import Numbering\n"
         "texts = [f'a dog {i}' for i in range(3000)]\n"
         "said = Numbering().ids(texts)\n"
         "used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
