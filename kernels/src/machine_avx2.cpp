@@ -221,33 +221,16 @@ struct Group {
     }
 };
 
-template <bool Ngrams, typename Token>
-void compare_all(const PairOf<Token>* pairs, size_t count, uint64_t* room, int32_t* subsequence, Counts* matches,
-                 Used* used) {
-    compare_in_groups<Group, Ngrams>(pairs, count, room, subsequence, matches, used);
-}
-
-void subsequences(const IdPair* pairs, size_t count, uint64_t* room, int32_t* lengths) {
-    compare_all<false>(pairs, count, room, lengths, nullptr, nullptr);
-}
-
 template <bool Ngrams>
 using Narrow = SmallGroup<32, PlainRows, PlainCells, Ngrams, PlainWriter>;
 
-template <bool Ngrams>
-void compare_small(const SmallPair* pairs, size_t count, uint64_t* room, int32_t* subsequence, Counts* matches,
-                   Used* used) {
-    compare_small_in_groups<Narrow, Group, Ngrams>(pairs, count, room, subsequence, matches, used);
-}
-
-void subsequences_small(const SmallPair* pairs, size_t count, uint64_t* room, int32_t* lengths) {
-    compare_small<false>(pairs, count, room, lengths, nullptr, nullptr);
-}
+using Kernels = Comparisons<Group, Narrow>;
 
 }  // namespace
 
 extern const Machine kAvx2;
-const Machine kAvx2{"avx2", scan, mark, pack_tokens, compare_all<true, Key>,
-                        compare_all<true, Id>, compare_small<true>, subsequences, subsequences_small, narrow_ids, unite_used};
+const Machine kAvx2{"avx2", scan, mark, pack_tokens, Kernels::compare<Key>,
+                        Kernels::compare<Id>, Kernels::compare_small, Kernels::subsequences,
+                        Kernels::subsequences_small, narrow_ids, unite_used};
 
 }  // namespace m4i

@@ -257,28 +257,10 @@ struct Group {
     }
 };
 
-template <bool Ngrams, typename Token>
-void compare_all(const PairOf<Token>* pairs, size_t count, uint64_t* room, int32_t* subsequence, Counts* matches,
-                 Used* used) {
-    compare_in_groups<Group, Ngrams>(pairs, count, room, subsequence, matches, used);
-}
-
-void subsequences(const IdPair* pairs, size_t count, uint64_t* room, int32_t* lengths) {
-    compare_all<false>(pairs, count, room, lengths, nullptr, nullptr);
-}
-
 template <bool Ngrams>
 using Narrow = SmallGroup<64, MaskedRows, HalvedCells, Ngrams, Writer>;
 
-template <bool Ngrams>
-void compare_small(const SmallPair* pairs, size_t count, uint64_t* room, int32_t* subsequence, Counts* matches,
-                   Used* used) {
-    compare_small_in_groups<Narrow, Group, Ngrams>(pairs, count, room, subsequence, matches, used);
-}
-
-void subsequences_small(const SmallPair* pairs, size_t count, uint64_t* room, int32_t* lengths) {
-    compare_small<false>(pairs, count, room, lengths, nullptr, nullptr);
-}
+using Kernels = Comparisons<Group, Narrow>;
 
 Counts unite(const Used* used, size_t count) {
     __m256i all = _mm256_setzero_si256();
@@ -293,7 +275,8 @@ Counts unite(const Used* used, size_t count) {
 }  // namespace
 
 extern const Machine kAvx512;
-const Machine kAvx512{"avx512", scan, mark, pack, compare_all<true, Key>,
-                        compare_all<true, Id>, compare_small<true>, subsequences, subsequences_small, narrow_ids, unite};
+const Machine kAvx512{"avx512", scan, mark, pack, Kernels::compare<Key>,
+                        Kernels::compare<Id>, Kernels::compare_small, Kernels::subsequences,
+                        Kernels::subsequences_small, narrow_ids, unite};
 
 }  // namespace m4i

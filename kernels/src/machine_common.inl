@@ -286,7 +286,7 @@ inline void compare_in_groups(const PairOf<Token>* pairs, size_t count, uint64_t
                               Counts* matches, Used* used) {
     for (size_t first = 0; first < count; first += kOrdered) {
         const size_t some = std::min(kOrdered, count - first);
-        const Results results{subsequence + first, matches + first, used + first};
+        const Results results{subsequence + first, Ngrams ? matches + first : nullptr, Ngrams ? used + first : nullptr};
         uint16_t order[kOrdered];
         size_t ends[kWidths];
         put_in_order(pairs + first, some, order, ends);
@@ -312,7 +312,7 @@ inline void compare_small_in_groups(const PairOf<Small>* pairs, size_t count, ui
                                     Counts* matches, Used* used) {
     for (size_t first = 0; first < count; first += kOrdered) {
         const size_t some = std::min(kOrdered, count - first);
-        const Results results{subsequence + first, matches + first, used + first};
+        const Results results{subsequence + first, Ngrams ? matches + first : nullptr, Ngrams ? used + first : nullptr};
         const PairOf<Small>* const here = pairs + first;
         uint16_t narrow[kOrdered], longer[kOrdered], wide[kOrdered];
         size_t narrows = 0, longers = 0, wides = 0;
@@ -343,6 +343,29 @@ inline void compare_small_in_groups(const PairOf<Small>* pairs, size_t count, ui
         }
     }
 }
+
+// What a machine compares with: its own `Group` and `Narrow`.
+template <template <typename, int, bool> typename Group, template <bool> typename Narrow>
+struct Comparisons {
+    template <typename Token>
+    static void compare(const PairOf<Token>* pairs, size_t count, uint64_t* room, int32_t* subsequence, Counts* matches,
+                        Used* used) {
+        compare_in_groups<Group, true>(pairs, count, room, subsequence, matches, used);
+    }
+
+    static void compare_small(const SmallPair* pairs, size_t count, uint64_t* room, int32_t* subsequence,
+                              Counts* matches, Used* used) {
+        compare_small_in_groups<Narrow, Group, true>(pairs, count, room, subsequence, matches, used);
+    }
+
+    static void subsequences(const IdPair* pairs, size_t count, uint64_t* room, int32_t* lengths) {
+        compare_in_groups<Group, false>(pairs, count, room, lengths, nullptr, nullptr);
+    }
+
+    static void subsequences_small(const SmallPair* pairs, size_t count, uint64_t* room, int32_t* lengths) {
+        compare_small_in_groups<Narrow, Group, false>(pairs, count, room, lengths, nullptr, nullptr);
+    }
+};
 
 // Numbers as numbers of 16 bits; whether all fit. Those that lanes fill up with do not.
 [[maybe_unused]] bool narrow_ids(const Id* ids, size_t count, Small* out) {
