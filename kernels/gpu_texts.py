@@ -18,6 +18,7 @@ from m4i_fast.kernels.statistics import OverlapStatistics
 for _module in ("triton", "torch"):
     require(_module, why="counting on the GPU", extra="triton")
 
+# After that: without the extra its line is what the user should read, not an ImportError.
 import torch  # noqa: E402
 import triton  # noqa: E402
 from torch import Tensor  # noqa: E402

@@ -16,7 +16,7 @@ _NO_ORDER: Final = (Mapping, set, frozenset)
 
 def as_rows(rows: Iterable[T], name: str) -> list[T] | tuple[T, ...]:
     """As ``as_tuple``, but a list stays the caller's own, which others may change."""
-    return rows if type(rows) in {list, tuple} else as_tuple(rows, name)  # type: ignore[return-value]
+    return rows if type(rows) in {list, tuple} else as_tuple(rows, name)  # type: ignore[return-value]  # mypy reads no type()
 
 
 def as_tuple(rows: Iterable[T], name: str) -> tuple[T, ...]:
