@@ -6,6 +6,7 @@ M4IError
 │   ├── ConfigError      a setting is unknown, missing or out of range
 │   ├── EngineError      an engine file cannot be used as asked
 │   ├── ExtraMissing     an optional package is not installed
+│   ├── BudgetSpent      what may be spent on an endpoint does not suffice
 │   ├── RunError         a run folder is in use, incomplete or of another run
 │   └── AuditError       the sets or scores do not allow the audit that was asked for
 └── RunFailed            exit code 1: the machine or a model failed on the way
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 __all__ = [
     "AuditError",
+    "BudgetSpent",
     "ConfigError",
     "DataError",
     "EngineError",
@@ -69,6 +71,10 @@ class EngineError(UserError):
 
 class ExtraMissing(UserError):  # noqa: N818 - reads as what it is
     """An optional package is not installed."""
+
+
+class BudgetSpent(UserError):  # noqa: N818 - reads as what it is
+    """What may be spent on an endpoint does not suffice for all records."""
 
 
 class RunError(UserError):

@@ -30,6 +30,7 @@ __all__ = [
     "read_metadata",
     "read_overlap",
     "read_records",
+    "read_repeats",
     "read_scores",
     "write_embeddings",
     "write_features",
@@ -37,6 +38,7 @@ __all__ = [
     "write_membership",
     "write_overlap",
     "write_records",
+    "write_repeats",
     "write_scores",
 ]
 
@@ -91,21 +93,51 @@ def write_generations(path: Path, generations: Generations, *, metadata: Mapping
 
     ``metadata`` goes into the file's footer: what the part was made by.
     """
+    _write(path, _answers(path, generations), metadata)
+
+
+def write_repeats(
+    path: Path,
+    generations: Sequence[Generations],
+    *,
+    variants: Sequence[str],
+    samples: Sequence[int],
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """The columns of ``write_generations``, and variant and sample (int32): further answers about the same records.
+
+    ``generations[i]`` answers ``variants[i]``, ``samples[i]``; all are about the same ids. One after the other in the file.
+    """
+    blocks = []
+    for said, variant, sample in zip(generations, variants, samples, strict=True):
+        columns = _answers(path, said)
+        rows = len(said.ids)
+        labels = {"variant": pa.repeat(variant, rows), "sample": pa.repeat(pa.scalar(sample, pa.int32()), rows)}
+        blocks.append(pa.table({"id": columns.pop("id"), **labels, **columns}))
+    whole = pa.concat_tables(blocks)
+    _write(path, dict(zip(whole.column_names, whole.columns, strict=True)), metadata)
+
+
+def read_repeats(paths: Sequence[Path]) -> tuple[Generations, tuple[str, ...], np.ndarray[Any, np.dtype[np.int32]]]:
+    """All parts of a run's repeats: answers, variants, and samples as int32 [N]."""
+    tables = [_read(path, {"variant": _STRING, "sample": pa.int32()}) for path in paths]
+    variants = tuple(each for table in tables for each in table["variant"].to_pylist())
+    samples = np.concatenate([table["sample"].to_numpy() for table in tables] or [np.zeros(0, np.int32)])
+    return read_generations(paths), variants, samples
+
+
+def _answers(path: Path, generations: Generations) -> dict[str, pa.Array]:
     lengths = generations.lengths
     log_probs = generations.log_probs
-    _write(
-        path,
-        {
-            "id": _strings(generations.ids, path),
-            "text": _strings(generations.texts, path),
-            "tokens": _ragged(generations.tokens, lengths, pa.int32()),
-            "log_probs": pa.nulls(len(lengths), pa.list_(pa.float32()))
-            if log_probs is None
-            else _ragged(log_probs, lengths, pa.float32()),
-            "error": _strings(generations.errors, path),
-        },
-        metadata,
-    )
+    return {
+        "id": _strings(generations.ids, path),
+        "text": _strings(generations.texts, path),
+        "tokens": _ragged(generations.tokens, lengths, pa.int32()),
+        "log_probs": pa.nulls(len(lengths), pa.list_(pa.float32()))
+        if log_probs is None
+        else _ragged(log_probs, lengths, pa.float32()),
+        "error": _strings(generations.errors, path),
+    }
 
 
 def read_metadata(path: Path) -> tuple[int, dict[str, str]]:

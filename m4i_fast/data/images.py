@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,17 @@ from m4i_fast.errors import ConfigError
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["MAX_PIXELS", "Decoded", "check_image", "decode", "decode_small"]
+__all__ = [
+    "MAX_PIXELS",
+    "Decoded",
+    "check_image",
+    "decode",
+    "decode_small",
+    "resized",
+    "rgb_picture",
+    "tame_pillow",
+    "why_undecodable",
+]
 
 WHITE_16 = 65_535
 MAX_PIXELS = 89_478_485
@@ -80,13 +90,13 @@ def _decode(
         raise ConfigError(f"image size {size} and threads {threads} must be at least 1", where="decode")
     pixels = np.zeros((len(paths), size, size, 3), np.uint8)
     errors: list[str | None] = [None] * len(paths)
-    _tame_pillow()
+    tame_pillow()
 
     def fill(index: int) -> None:
         try:
             pixels[index] = read(paths[index])
         except Exception as error:  # Pillow's readers raise whatever a broken file leads them to
-            errors[index] = _reason(error)
+            errors[index] = why_undecodable(error)
         if advance is not None:
             advance()
 
@@ -104,19 +114,38 @@ class _TooLargeError(Exception):
 
 
 def _picture(path: str, *, size: int, draft: bool) -> npt.NDArray[np.uint8]:
-    from PIL import Image
-
     with open_regular(path) as file:
         if not file.peek(1):
             raise EOFError("image file is empty")
-        with Image.open(file, formats=_formats()) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise _TooLargeError(f"image of {image.width} x {image.height} pixels is too large")
-            if draft and image.format in {"JPEG", "MPO"}:
-                image.draft(None, (2 * size, 2 * size))
-            image.load()
-            picture = _rgb(_upright(image))
-            return np.asarray(picture.resize((size, size), Image.Resampling.LANCZOS))
+        return resized(rgb_picture(file, hint=2 * size if draft else None), size)
+
+
+def rgb_picture(file: BinaryIO, *, hint: int | None = None) -> Image.Image:
+    """Read a whole picture by the colour rules above: RGB, upright. Call ``tame_pillow`` once before.
+
+    Args:
+        file: an encoded image.
+        hint: a side in pixels that is enough: a larger JPEG is then read at reduced scale.
+
+    Raises:
+        Exception: whatever a broken file leads Pillow to; ``why_undecodable`` says it in plain words.
+    """
+    from PIL import Image
+
+    with Image.open(file, formats=_formats()) as image:
+        if image.width * image.height > MAX_PIXELS:
+            raise _TooLargeError(f"image of {image.width} x {image.height} pixels is too large")
+        if hint is not None and image.format in {"JPEG", "MPO"}:
+            image.draft(None, (hint, hint))
+        image.load()
+        return _rgb(_upright(image))
+
+
+def resized(picture: Image.Image, size: int) -> npt.NDArray[np.uint8]:
+    """Straight to a square with Lanczos, uint8 [size, size, 3]."""
+    from PIL import Image
+
+    return np.asarray(picture.resize((size, size), Image.Resampling.LANCZOS))
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -155,7 +184,8 @@ def _grey(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.rint(values.clip(0, 255)).astype(np.uint8)).convert("RGB")
 
 
-def _reason(error: Exception) -> str:
+def why_undecodable(error: Exception) -> str:
+    """What a reader raised, in plain words; it becomes a record's ``error``."""
     from PIL import Image, UnidentifiedImageError
 
     if isinstance(error, EOFError) and str(error) == "image file is empty":
@@ -181,7 +211,7 @@ def _formats() -> tuple[str, ...]:
     return tuple(name for name in FORMATS if name in Image.OPEN)  # a build of Pillow may lack one
 
 
-def _tame_pillow() -> None:
+def tame_pillow() -> None:
     """Pillow warns of a small bomb before our own limit sees it, and of odd metadata that does not touch the pixels."""
     from PIL import Image
 

@@ -7,6 +7,7 @@ of itself (``get_providers``) is believed.
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ import numpy as np
 
 from m4i_fast.engines.graph_file import GraphFile, read_graph_file
 from m4i_fast.engines.metadata import KEY, EngineMetadata, Kind, from_json
+from m4i_fast.engines.protocol import OutOfMemory
 from m4i_fast.errors import EngineError, RunFailed
 from m4i_fast.extras import require
 
@@ -51,6 +53,10 @@ OUTPUTS: dict[Kind, dict[str, Port]] = {
     "head": {"scores": Port("float", 1)},
 }
 _DTYPES: dict[str, type[np.generic]] = {"uint8": np.uint8, "int32": np.int32, "float": np.float32}
+# What allocators say: the runtime's arena, CUDA, cuBLAS, C++.
+_NO_MEMORY = re.compile(
+    r"out of memory|OUT_OF_MEMORY|failed to allocate|available memory|bad[ _]?alloc|ALLOC_FAILED", re.IGNORECASE
+)
 _EXPORT = "Export it again with: m4i-fast export"
 
 
@@ -107,10 +113,11 @@ class Session:
         try:
             found = self._session.run(list(self.outputs), {self._input: value})
         except Exception as error:  # ONNX Runtime's own exceptions share no base but Exception
-            raise RunFailed(
+            short = isinstance(error, MemoryError) or bool(_NO_MEMORY.search(str(error)))
+            raise (OutOfMemory if short else RunFailed)(
                 f"ONNX Runtime failed on a batch of {len(value)} ({_first_line(error)})",
                 where=self.path,
-                cure="If memory ran out, choose a smaller --batch; else export the engine again.",
+                cure="Choose a smaller --batch, or free memory." if short else "Export the engine again.",
             ) from error
         outputs = dict(zip(self.outputs, found, strict=True))
         for name, output in outputs.items():

@@ -9,12 +9,17 @@ import numpy as np
 import numpy.typing as npt
 
 from m4i_fast.engines.metadata import EngineMetadata
+from m4i_fast.errors import RunFailed
 from m4i_fast.types import Generations, ImageBatch
 
-__all__ = ["MODEL_GAVE", "Captioner", "Engine", "Head", "ImageEncoder", "TextEncoder"]
+__all__ = ["MODEL_GAVE", "Captioner", "Engine", "Head", "ImageEncoder", "OutOfMemory", "TextEncoder"]
 
 MODEL_GAVE = "the model gave"
 """How the reason of a row begins whose picture was good and whose answer was not."""
+
+
+class OutOfMemory(RunFailed):
+    """A batch was too large for the memory; a smaller one may pass."""
 
 
 @runtime_checkable

@@ -16,9 +16,12 @@ from m4i_fast.engines.metadata import EngineMetadata
 from m4i_fast.engines.protocol import ImageEncoder, TextEncoder
 from m4i_fast.errors import DataError, RunError
 from m4i_fast.progress import progress
-from m4i_fast.query.decoding import decoding
+from m4i_fast.query.asks import PLAIN
+from m4i_fast.query.feeding import feeding
+from m4i_fast.query.local import Clock
 from m4i_fast.query.parts import FOLDER, part_paths
-from m4i_fast.query.runner import batch_size
+from m4i_fast.query.pictures import Wanted
+from m4i_fast.query.runner import batch_size, usable_cores
 from m4i_fast.query.stopping import stopping_cleanly
 from m4i_fast.runs import Run
 from m4i_fast.tables import read_generations, read_records, write_embeddings
@@ -54,12 +57,6 @@ class EncodeReport:
     def facts(self) -> dict[str, Any]:
         """As JSON values, seconds rounded to milliseconds."""
         return {name: round(value, 3) if isinstance(value, float) else value for name, value in asdict(self).items()}
-
-
-@dataclass(slots=True)
-class _Clock:
-    decode_s: float = 0.0
-    infer_s: float = 0.0
 
 
 def encode(
@@ -99,7 +96,7 @@ def encode(
     made_by = f"m4i-fast query DATA --engine ENGINE --out {run.root}"
     records = read_records(run.need("records.parquet", made_by=made_by))
     generations = _generations(run, records, made_by)
-    clock = _Clock()
+    clock = Clock()
     asked: dict[str, Any] = {"provider": provider, "threads": threads, "allow_fallback": allow_fallback}
     with (
         stopping_cleanly(),
@@ -142,30 +139,31 @@ def _generations(run: Run, records: Sequence[Record], made_by: str) -> Generatio
 
 
 def _images(
-    records: Sequence[Record], tower: ImageEncoder, size: int, decode_threads: int, clock: _Clock
+    records: Sequence[Record], tower: ImageEncoder, size: int, decode_threads: int, clock: Clock
 ) -> npt.NDArray[np.float32]:
     # A blank picture tells the length of the vectors, also where no picture can be read.
     dim = tower.encode(np.zeros((1, tower.image_size, tower.image_size, 3), np.uint8)).shape[1]
     values = np.full((len(records), dim), np.nan, np.float32)
-    batches = [records[start : start + size] for start in range(0, len(records), size)]
+    rows = [Wanted(row, record, PLAIN) for row, record in enumerate(records)]
+    batches = (rows[start : start + size] for start in range(0, len(rows), size))
     with (
         progress("encode images", len(records)) as advance,
-        decoding(batches, tower.image_size, threads=decode_threads) as decoded,
+        feeding(batches, tower.image_size, threads=decode_threads or usable_cores()) as feed,
     ):
         begun, done = time.perf_counter(), 0
-        for index, images in decoded:
+        for fed in feed:
             mark = time.perf_counter()
-            good = np.flatnonzero([error is None for error in images.errors])
+            good = np.flatnonzero([error is None for error in fed.images.errors])
             if len(good):
-                values[index * size + good] = tower.encode(images.pixels[good])
+                values[fed.batch[0].question + good] = tower.encode(fed.images.pixels[good])
             clock.infer_s += time.perf_counter() - mark
-            done += len(images.ids)
-            advance(len(images.ids), f"{done / (time.perf_counter() - begun):.0f} images/s")
-        clock.decode_s += decoded.seconds
+            done += len(fed.batch)
+            advance(len(fed.batch), f"{done / (time.perf_counter() - begun):.0f} images/s")
+        clock.read_s, clock.decode_s, clock.wait_s = feed.read_s, feed.decode_s, feed.wait_s
     return values
 
 
-def _texts(generations: Generations, tower: TextEncoder, size: int, clock: _Clock) -> npt.NDArray[np.float32]:
+def _texts(generations: Generations, tower: TextEncoder, size: int, clock: Clock) -> npt.NDArray[np.float32]:
     dim = tower.encode([""]).shape[1]
     values = np.full((len(generations.ids), dim), np.nan, np.float32)
     good = np.flatnonzero([error is None for error in generations.errors])

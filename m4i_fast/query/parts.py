@@ -1,28 +1,30 @@
 """The parts of a run's generations: which rows each holds, which stand already, and what they were made by.
 
-Part k holds records k * part_rows to (k + 1) * part_rows, whatever happens on the way. So the files themselves are the
-ledger: a part under its final name is whole and done, and a killed run goes on at the first one that is missing.
+Part k holds records k * part_rows to (k + 1) * part_rows, whatever happens on the way. A part under its final name is
+whole and done; those that are missing are asked for, question by question, as the ledger says.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from m4i_fast.errors import DataError, RunError
 from m4i_fast.progress import say
+from m4i_fast.query import ledger
+from m4i_fast.query.records import Records
 from m4i_fast.runs import Run
 from m4i_fast.tables import read_metadata
-from m4i_fast.types import Record
 
-__all__ = ["FOLDER", "Identity", "Part", "clear_parts", "identify", "part_paths", "plan"]
+__all__ = ["FOLDER", "REPEATS", "Identity", "Part", "clear_parts", "identify", "part_paths", "plan"]
 
 FOLDER = "generations"
+REPEATS = "repeats"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,35 +46,61 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One file: records ``start`` to ``stop``; ``errors``: bad rows in it where it ``stands``, else 0."""
+    """One file: records ``start`` to ``stop``; ``errors``: bad rows in it where it ``stands``, else 0.
 
+    ``path`` holds the plain answers, a row a record; ``repeats`` the others, where ``asks`` is above 1.
+    """
+
+    index: int
     path: Path
+    repeats: Path
     start: int
     stop: int
-    stands: bool
-    errors: int
+    asks: int
+    stands: bool = False
+    errors: int = 0
+
+    @property
+    def first(self) -> int:
+        """Number of its first question."""
+        return self.start * self.asks
+
+    @property
+    def last(self) -> int:
+        """Number of the first question behind it."""
+        return self.stop * self.asks
+
+    @property
+    def questions(self) -> int:
+        """How many questions it answers."""
+        return self.last - self.first
 
 
-def identify(engine_sha256: str, settings: Mapping[str, Any], records: Sequence[Record]) -> Identity:
-    """The identity of a query: engine, what its answers depend on, and the records with their pictures in order."""
+def identify(model_sha256: str, settings: Mapping[str, Any], records: Records) -> Identity:
+    """The identity of a query: the model, what its answers depend on, and the records with their pictures in order."""
     text = json.dumps(dict(settings), sort_keys=True, ensure_ascii=True)
-    rows = hashlib.sha256()
-    for record in records:  # escaped JSON, since names of files need not be UTF-8
-        rows.update(json.dumps([record.id, record.image, record.error, record.image_sha256]).encode() + b"\n")
-    return Identity(engine_sha256, hashlib.sha256(text.encode()).hexdigest(), rows.hexdigest())
+    return Identity(model_sha256, hashlib.sha256(text.encode()).hexdigest(), records.digest())
 
 
-def plan(run: Run, identity: Identity, rows: int, part_rows: int) -> tuple[Part, ...]:
+def plan(run: Run, identity: Identity, rows: int, part_rows: int, asks: int) -> tuple[Part, ...]:
     """All parts of a query, done or not.
 
     A part that cannot be read (a disk has lost its end) is asked for again, with a remark.
 
+    Args:
+        run: the open run.
+        identity: of the query.
+        rows: records.
+        part_rows: records a part.
+        asks: questions a record.
+
     Raises:
-        RunError: a part stands there that was made by another engine, other settings or other records.
+        RunError: a part stands there that was made by another model, other settings or other records.
     """
     wanted = identity.to_metadata()
-    paths = {run.path(f"{FOLDER}/part-{index:05d}.parquet"): index for index in range(-(-rows // part_rows))}
-    standing: dict[Path, int] = {}
+    parts = [_part(run, index, rows, part_rows, asks) for index in range(-(-rows // part_rows))]
+    by_path = {part.path: part for part in parts}
+    standing: dict[int, int] = {}
     for path in part_paths(run):
         try:
             found_rows, found = read_metadata(path)
@@ -82,20 +110,26 @@ def plan(run: Run, identity: Identity, rows: int, part_rows: int) -> tuple[Part,
         for key, what in (("engine_sha256", "engine"), ("settings_sha256", "settings"), ("records_sha256", "records")):
             if found.get(key) != wanted[key]:
                 _refuse(path, "was made by another engine" if what == "engine" else f"belongs to other {what}", run)
-        index = paths.get(path, -1)
-        if index < 0 or found_rows != min(rows, (index + 1) * part_rows) - index * part_rows:
+        part = by_path.get(path)
+        if part is None or found_rows != part.stop - part.start:
             _refuse(path, "is no part of this query", run)
-        standing[path] = int(found.get("errors", "0"))
-    return tuple(
-        Part(
-            path,
-            index * part_rows,
-            min(rows, (index + 1) * part_rows),
-            stands=path in standing,
-            errors=standing.get(path, 0),
-        )
-        for path, index in paths.items()
-    )
+        elif asks == 1 or _stands(part.repeats, wanted, (part.stop - part.start) * (asks - 1)):
+            standing[part.index] = int(found.get("errors", "0"))
+    return tuple(replace(part, stands=part.index in standing, errors=standing.get(part.index, 0)) for part in parts)
+
+
+def _part(run: Run, index: int, rows: int, part_rows: int, asks: int) -> Part:
+    start, stop = index * part_rows, min(rows, (index + 1) * part_rows)
+    name = f"part-{index:05d}.parquet"
+    return Part(index, run.path(f"{FOLDER}/{name}"), run.path(f"{REPEATS}/{name}"), start, stop, asks)
+
+
+def _stands(path: Path, wanted: Mapping[str, str], rows: int) -> bool:
+    try:
+        found_rows, found = read_metadata(path)
+    except DataError:
+        return False
+    return found_rows == rows and all(found.get(key) == value for key, value in wanted.items())
 
 
 def part_paths(run: Run) -> list[Path]:
@@ -104,11 +138,14 @@ def part_paths(run: Run) -> list[Path]:
 
 
 def clear_parts(run: Run) -> None:
-    """Remove all parts: the query begins anew."""
-    for path in part_paths(run):
-        path.unlink(missing_ok=True)
-    with suppress(OSError):  # others may have put something there
-        run.path(FOLDER).rmdir()
+    """Remove all parts and the ledger: the query begins anew."""
+    for suffix in ("", "-wal", "-shm"):
+        run.path(ledger.NAME + suffix).unlink(missing_ok=True)
+    for folder in (REPEATS, FOLDER):
+        for path in sorted(run.path(folder).glob("part-*.parquet")):
+            path.unlink(missing_ok=True)
+        with suppress(OSError):  # others may have put something there
+            run.path(folder).rmdir()
 
 
 def _refuse(path: Path, what: str, run: Run) -> None:

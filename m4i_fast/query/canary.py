@@ -1,0 +1,112 @@
+"""Whether it is still the same model: a few records are asked about again and again, and must be answered the same.
+
+An endpoint that does not repeat itself even so (its batches round differently, or it samples) cannot be watched in this
+way; that is found out at the start, and said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import NoReturn
+
+import numpy as np
+
+from m4i_fast.engines.endpoints import Busy, Endpoint, Picture
+from m4i_fast.errors import RunFailed
+from m4i_fast.progress import say
+from m4i_fast.query.ledger import Ledger
+from m4i_fast.query.pacing import Budget, Pace, backoff_s
+
+__all__ = ["CANARIES", "Canary"]
+
+CANARIES = 3
+"""Records that are asked about."""
+
+ATTEMPTS = 4
+
+
+class Canary:
+    """Looks at an endpoint that must decode greedily; its answers of the first look are kept in the ledger.
+
+    Args:
+        endpoint: open, greedy.
+        pictures: up to ``CANARIES``, whichever: the same in each look.
+        ledger: of the run.
+        budget: a look is paid as any query.
+        pace: when the next request may go.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, pictures: Sequence[Picture], ledger: Ledger, budget: Budget, pace: Pace
+    ) -> None:
+        self._endpoint = endpoint
+        self._pictures = pictures
+        self._ledger = ledger
+        self._budget = budget
+        self._pace = pace
+        self._rng = np.random.default_rng()
+        self._looks = 0
+        self._queries = int(ledger.recall("canary_queries") or 0)
+
+    async def look(self) -> None:
+        """Ask, and compare with the first look.
+
+        Raises:
+            RunFailed: the answers differ: the run is void, now and whenever it goes on.
+        """
+        known = self._ledger.recall("canary")
+        if not self._pictures or known == []:
+            return
+        said = await self._answers()
+        if known is None:
+            again = await self._answers()
+            if said != again:
+                say("this endpoint does not repeat itself: that the model stays the same cannot be told by its answers")
+                said = []
+            self._ledger.remember("canary", said)
+            return
+        for old, new in zip(known, said, strict=False):
+            if None not in {old, new} and old != new:
+                self.void(f"asked the same as at its start, the model said {new!r}, where it had said {old!r}")
+
+    def void(self, reason: str) -> NoReturn:
+        """Declare the run void.
+
+        Raises:
+            RunFailed: always.
+        """
+        self._ledger.remember("void", reason)
+        raise RunFailed(
+            f"the model has changed, so the run is void: {reason}",
+            where=self._endpoint.identity.url,
+            cure="An audit is about one model: pin its version, and begin anew with --again.",
+        )
+
+    async def _answers(self) -> list[str | None]:
+        self._looks += 1
+        said = [await self._answer(picture, f"m4i-canary-{self._looks}-{row}") for row, picture in enumerate(self._pictures)]
+        self._ledger.remember("canary_queries", self._queries)
+        return said
+
+    async def _answer(self, picture: Picture, request_id: str) -> str | None:
+        """The model's words; None where they say nothing about it: no answer, or no money for one."""
+        for attempt in range(1, ATTEMPTS + 1):
+            await self._pace.slot()
+            mark = time.monotonic()
+            if not self._budget.take():
+                self._pace.done(0.0, None)
+                return None
+            self._queries += 1
+            try:
+                (reply,) = await self._endpoint.ask([picture], request_id=request_id)
+            except Busy as fault:
+                self._pace.done(time.monotonic() - mark, fault)
+                self._budget.spent(None)
+                await asyncio.sleep(backoff_s(attempt, fault.retry_after_s, self._rng))
+                continue
+            self._pace.done(time.monotonic() - mark, None)
+            self._budget.spent(reply)
+            return reply.text if reply.error is None else None
+        return None

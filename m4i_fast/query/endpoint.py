@@ -1,0 +1,265 @@
+"""Asking a deployed captioner about every record of a run: opened, watched, paid for, and none of it twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from m4i_fast.engines.endpoints import Endpoint, Generation, Picture, Secret, TensorNames, event_loop, open_endpoint
+from m4i_fast.errors import EngineError
+from m4i_fast.progress import progress
+from m4i_fast.query.asks import PLAIN, Asks
+from m4i_fast.query.cache import open_cache
+from m4i_fast.query.canary import CANARIES, Canary
+from m4i_fast.query.ledger import Ledger
+from m4i_fast.query.pacing import Budget, Pace
+from m4i_fast.query.pictures import Wanted
+from m4i_fast.query.plan import Plan
+from m4i_fast.query.records import ListedRecords, Records
+from m4i_fast.query.remote import Manners, Tally, ask_endpoint
+from m4i_fast.query.runner import PART_ROWS, QueryReport, opened_plan, usable_cores
+from m4i_fast.query.sending import sendable
+from m4i_fast.query.stopping import stopping_cleanly
+from m4i_fast.runs import Run
+from m4i_fast.types import Record
+
+__all__ = ["Address", "Allowance", "query_endpoint"]
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a deployed captioner is and how it is spoken to; see ``open_endpoint``."""
+
+    url: str
+    protocol: str
+    model: str | None = None
+    key: Secret | None = None
+    private: bool = False
+    timeout_s: float = 120.0
+    rows: int = 8
+    image_size: int | None = None
+    names: TensorNames = field(default_factory=TensorNames)
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What may be spent on a run, over all its resumptions; None: no limit.
+
+    Attributes:
+        max_queries: requests.
+        max_cost: in whatever money the prices are in.
+        price_query: of a request.
+        price_prompt_token: of a token that is sent.
+        price_completion_token: of a token that comes back.
+    """
+
+    max_queries: int | None = None
+    max_cost: float | None = None
+    price_query: float = 0.0
+    price_prompt_token: float = 0.0
+    price_completion_token: float = 0.0
+
+
+def query_endpoint(
+    run: Run,
+    records: Sequence[Record] | Records,
+    address: Address,
+    *,
+    generation: Generation | None = None,
+    asks: Asks | None = None,
+    manners: Manners | None = None,
+    allowance: Allowance | None = None,
+    cache: Path | None = None,
+    refresh: bool = False,
+    threads: int = 0,
+    part_rows: int = PART_ROWS,
+    again: bool = False,
+) -> QueryReport:
+    """Ask an endpoint about every record; the answers are ``generations/part-*.parquet`` of the run.
+
+    Args:
+        run: the open run.
+        records: what to ask about, in the order of the result; ids must differ.
+        address: of the endpoint.
+        generation: prompt and sampling.
+        asks: variants and samples; None: the picture itself, once. Others go to ``repeats/part-*.parquet``.
+        manners: how fast, and with how much patience.
+        allowance: what may be spent.
+        cache: folder of answers of earlier runs; None: none are used or kept.
+        refresh: ask also what the cache knows.
+        threads: that read pictures; 0: one a usable core.
+        part_rows: records a part.
+        again: remove what stands in the run and ask anew.
+
+    Raises:
+        BudgetSpent: the allowance does not suffice; what was paid is kept.
+        DataError: no record, or two of one id.
+        EndpointError: the endpoint cannot be asked so.
+        RunError: the run holds answers of another model, other settings or other records, or is void.
+        RunFailed: the endpoint is down, or another model answers now.
+    """
+    given = records if isinstance(records, Records) else ListedRecords(records)
+    job = _Job(
+        run,
+        given,
+        address,
+        generation or Generation(),
+        asks or Asks(),
+        manners or Manners(),
+        allowance or Allowance(),
+        cache,
+        refresh,
+        threads or usable_cores(),
+        part_rows,
+        again,
+    )
+    if job.asks.samples > 1 and job.generation.temperature == 0:
+        raise EngineError(
+            f"{job.asks.samples} samples were asked for at temperature 0, where all are the same",
+            where=address.url,
+            cure="Give a --temperature above 0, or leave --samples out.",
+        )
+    with stopping_cleanly():
+        with asyncio.Runner(loop_factory=event_loop) as runner:
+            return runner.run(job.work())
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    run: Run
+    records: Records
+    address: Address
+    generation: Generation
+    asks: Asks
+    manners: Manners
+    allowance: Allowance
+    cache: Path | None
+    refresh: bool
+    threads: int
+    part_rows: int
+    again: bool
+
+    async def work(self) -> QueryReport:
+        started = perf_counter()
+        async with AsyncExitStack() as stack:
+            endpoint = await stack.enter_async_context(self._open(self.generation))
+            settings = {
+                "what": "captions",
+                "part_rows": self.part_rows,
+                "generation": self.generation.to_json(),
+                "asks": self.asks.to_json(),
+                "wants": endpoint.wants,
+                "image_size": endpoint.image_size,
+            }
+            ledger, plan = stack.enter_context(
+                opened_plan(
+                    self.run,
+                    self.records,
+                    self.asks,
+                    endpoint.identity.key,
+                    settings,
+                    self.part_rows,
+                    again=self.again,
+                )
+            )
+            ledger.remember("model", endpoint.identity.to_json())
+            total, kept = plan.questions, plan.answered(ledger)
+            tally = Tally()
+            if kept < total:
+                tally = await self._ask(stack, endpoint, ledger, plan, total, kept)
+            errors = sum(ledger.ended().values())
+            spent = ledger.spent()
+        return QueryReport(
+            rows=len(self.records),
+            errors=errors,
+            asked=total - kept,
+            kept=kept,
+            parts=len(plan.parts),
+            provider=f"{endpoint.identity.protocol}: {endpoint.identity.model}",
+            batch=endpoint.rows,
+            workers=1,
+            wall_s=perf_counter() - started,
+            clock=tally.clock,
+            requests=tally.requests,
+            faults=tally.faults,
+            cached=tally.cached,
+            prompt_tokens=spent.prompt_tokens,
+            completion_tokens=spent.completion_tokens,
+        )
+
+    async def _ask(
+        self, stack: AsyncExitStack, endpoint: Endpoint, ledger: Ledger, plan: Plan, total: int, kept: int
+    ) -> Tally:
+        spent = ledger.spent()
+        queries = spent.queries + int(ledger.recall("canary_queries") or 0)
+        allowed = self.allowance
+        budget = Budget(
+            max_queries=allowed.max_queries,
+            max_cost=allowed.max_cost,
+            price_query=allowed.price_query,
+            price_prompt_token=allowed.price_prompt_token,
+            price_completion_token=allowed.price_completion_token,
+            max_tokens=self.generation.max_tokens,
+            queries=queries,
+            spent_cost=queries * allowed.price_query
+            + spent.prompt_tokens * allowed.price_prompt_token
+            + spent.completion_tokens * allowed.price_completion_token,
+        )
+        pace = Pace(qps=self.manners.qps, concurrency=self.manners.concurrency)
+        watched = endpoint
+        if self.generation.temperature > 0:
+            watched = await stack.enter_async_context(self._open(replace(self.generation, temperature=0.0)))
+        canary = Canary(watched, self._canaries(endpoint), ledger, budget, pace)
+        await canary.look()
+        known = stack.enter_context(open_cache(self.cache)) if self.cache is not None else None
+        with progress("caption", total) as advance:
+            advance(kept)
+            return await ask_endpoint(
+                endpoint,
+                plan,
+                ledger,
+                self.generation,
+                manners=self.manners,
+                budget=budget,
+                cache=known,
+                refresh=self.refresh,
+                canary=canary,
+                pace=pace,
+                advance=advance,
+                threads=self.threads,
+            )
+
+    def _open(self, generation: Generation) -> Any:
+        return open_endpoint(
+            self.address.url,
+            protocol=self.address.protocol,
+            model=self.address.model,
+            generation=generation,
+            key=self.address.key,
+            private=self.address.private,
+            timeout_s=self.address.timeout_s,
+            connections=self.manners.concurrency,
+            rows=self.address.rows,
+            image_size=self.address.image_size,
+            names=self.address.names,
+        )
+
+    def _canaries(self, endpoint: Endpoint) -> list[Picture]:
+        """The first pictures that can be read, of records that are spread over all."""
+        found: list[Picture] = []
+        rows = len(self.records)
+        with ThreadPoolExecutor(1) as pool:
+            for start in sorted({rows * share // CANARIES for share in range(CANARIES)}):
+                block = self.records.block(start, min(rows, start + 16))
+                for record in block:
+                    (made,) = sendable([Wanted(0, record, PLAIN)], endpoint, pool)
+                    if made.picture is not None:
+                        found.append(made.picture)
+                        break
+        return found

@@ -1,0 +1,97 @@
+"""Pictures as an endpoint wants them: files sent as they are where it takes them, else made anew; never a broken one."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+import numpy as np
+
+from m4i_fast.data.images import resized, rgb_picture, why_undecodable
+from m4i_fast.data.variants import varied
+from m4i_fast.engines.endpoints import Endpoint, Picture
+from m4i_fast.query.pictures import Wanted, read_image
+
+__all__ = ["Sendable", "sendable"]
+
+JPEG_QUALITY = 95
+
+_MAGIC = (
+    (b"\xff\xd8\xff", "image/jpeg", b"\xff\xd9"),
+    (b"\x89PNG\r\n\x1a\n", "image/png", b"IEND"),
+    (b"GIF8", "image/gif", b"\x3b"),
+    (b"BM", "image/bmp", b""),
+)
+"""First bytes, media type, and what stands near the end of a whole file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sendable:
+    """A question made ready: a picture to send, or the reason why there is none.
+
+    ``sha256``: of the record's image file, whatever is sent in its place.
+    """
+
+    wanted: Wanted
+    picture: Picture | None
+    error: str | None
+    sha256: bytes | None
+
+
+def sendable(questions: Sequence[Wanted], endpoint: Endpoint, pool: Executor) -> list[Sendable]:
+    """Make questions ready, each in a thread of the pool."""
+    if len(questions) == 1:
+        return [_one(questions[0], endpoint)]
+    return list(pool.map(lambda wanted: _one(wanted, endpoint), questions))
+
+
+def _one(wanted: Wanted, endpoint: Endpoint) -> Sendable:
+    record, ask = wanted.record, wanted.ask
+    if record.error is not None:
+        return Sendable(wanted, None, record.error, None)
+    digest = None
+    try:
+        content = read_image(record)
+        digest = hashlib.sha256(content).digest()
+        if endpoint.wants == "pixels":
+            image = varied(rgb_picture(io.BytesIO(content)), ask.variant, key=digest.hex(), sample=ask.sample)
+            pixels = np.ascontiguousarray(resized(image, endpoint.image_size or 0))
+            return Sendable(wanted, Picture(b"", pixels=pixels, sample=ask.sample), None, digest)
+        kind = _kind(content)
+        if ask.variant or kind not in endpoint.media_types:
+            image = varied(rgb_picture(io.BytesIO(content)), ask.variant, key=digest.hex(), sample=ask.sample)
+            content, kind = _encoded(image, endpoint)
+        return Sendable(wanted, Picture(content, kind, sample=ask.sample), None, digest)
+    except Exception as fault:  # Pillow's readers raise whatever a broken file leads them to
+        return Sendable(wanted, None, why_undecodable(fault), digest)
+
+
+def _kind(content: bytes) -> str | None:
+    """The media type of a file that looks whole; None where it must be decoded to be known.
+
+    Raises:
+        OSError: it breaks off.
+    """
+    for first, kind, last in _MAGIC:
+        if content.startswith(first):
+            if last and content.rfind(last) < len(first):
+                raise OSError("image file is truncated")
+            return kind
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return "image/webp"
+    return None
+
+
+def _encoded(image: object, endpoint: Endpoint) -> tuple[bytes, str]:
+    from PIL import Image
+
+    assert isinstance(image, Image.Image)
+    file = io.BytesIO()
+    if "image/png" in endpoint.media_types and "image/jpeg" not in endpoint.media_types:
+        image.save(file, "PNG")
+        return file.getvalue(), "image/png"
+    image.save(file, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+    return file.getvalue(), "image/jpeg"
