@@ -6,6 +6,7 @@ M4IError
 │   ├── ConfigError      a setting is unknown, missing or out of range
 │   ├── EngineError      an engine file cannot be used as asked
 │   ├── ExtraMissing     an optional package is not installed
+│   ├── EndpointError    a deployed model cannot be asked: key, address, certificate, protocol, model
 │   ├── BudgetSpent      what may be spent on an endpoint does not suffice
 │   ├── RunError         a run folder is in use, incomplete or of another run
 │   └── AuditError       the sets or scores do not allow the audit that was asked for
@@ -21,6 +22,7 @@ __all__ = [
     "BudgetSpent",
     "ConfigError",
     "DataError",
+    "EndpointError",
     "EngineError",
     "ExtraMissing",
     "M4IError",
@@ -71,6 +73,10 @@ class EngineError(UserError):
 
 class ExtraMissing(UserError):  # noqa: N818 - reads as what it is
     """An optional package is not installed."""
+
+
+class EndpointError(UserError):
+    """A deployed model cannot be asked: its key, address, certificate, protocol or name is not what it must be."""
 
 
 class BudgetSpent(UserError):  # noqa: N818 - reads as what it is

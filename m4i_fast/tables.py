@@ -106,7 +106,7 @@ def write_repeats(
 ) -> None:
     """The columns of ``write_generations``, and variant and sample (int32): further answers about the same records.
 
-    ``generations[i]`` answers ``variants[i]``, ``samples[i]``; all are about the same ids. One after the other in the file.
+    ``generations[i]`` answers ``variants[i]``, ``samples[i]``; all are about the same ids, one after the other.
     """
     blocks = []
     for said, variant, sample in zip(generations, variants, samples, strict=True):

@@ -11,10 +11,12 @@ import typer
 __all__ = [
     "Again",
     "Batch",
+    "BatchOrAuto",
     "DataFile",
     "Format",
     "Images",
     "Json",
+    "Protocol",
     "Provider",
     "ProviderOption",
     "Quiet",
@@ -30,6 +32,15 @@ class Provider(StrEnum):
     cpu = "cpu"
     cuda = "cuda"
     tensorrt = "tensorrt"
+
+
+class Protocol(StrEnum):
+    """How an endpoint is spoken to."""
+
+    openai = "openai"
+    kserve = "kserve"
+    kserve_grpc = "kserve-grpc"
+    hf = "hf"
 
 
 DataFile = Annotated[
@@ -52,6 +63,7 @@ ProviderOption = Annotated[
 ]
 Threads = Annotated[int, typer.Option(min=0, max=256, help="Threads of the engine; 0 takes all cores.")]
 Batch = Annotated[int, typer.Option(min=1, help="Images a batch.")]
+BatchOrAuto = Annotated[str, typer.Option(metavar="N|auto", help="Images a batch; 'auto' tries what is fastest.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of every random choice; same seed, same numbers.")]
 Again = Annotated[bool, typer.Option("--again", help="Do it anew even where the result already stands.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]

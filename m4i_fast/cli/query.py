@@ -3,55 +3,214 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from m4i_fast.cli import options
 
+if TYPE_CHECKING:
+    from m4i_fast.stages.settings import EndpointSettings
+
 __all__ = ["query"]
+
+LOCAL, DEPLOYED, SPEND, ASKED = "A model file", "A deployed model", "What it may cost", "What is asked"
+
+Flag = typer.Option
 
 
 def query(
     data: options.DataFile,
-    engine: Annotated[str, typer.Option(help="The captioner: an .onnx file made by 'm4i-fast export'.")],
-    out: Annotated[Path, typer.Option(help="Run folder; made if absent. The same command goes on where it stood.")],
+    out: Annotated[Path, Flag(help="Run folder; made if absent. The same command goes on where it stood.")],
     images: options.Images = None,
     format: options.Format = "auto",  # noqa: A002 - the option's name
+    engine: Annotated[
+        str | None, Flag(help="The captioner: an .onnx file made by 'm4i-fast export'.", rich_help_panel=LOCAL)
+    ] = None,
     provider: options.ProviderOption = options.Provider.cpu,
-    batch: options.Batch = 32,
+    batch: options.BatchOrAuto = "32",
     threads: options.Threads = 0,
+    workers: Annotated[
+        int, Flag(min=1, max=256, help="Processes, each with an engine of its own.", rich_help_panel=LOCAL)
+    ] = 1,
+    endpoint: Annotated[str | None, Flag(help="URL of a deployed captioner.", rich_help_panel=DEPLOYED)] = None,
+    protocol: Annotated[
+        options.Protocol | None, Flag(help="How the endpoint is spoken to.", rich_help_panel=DEPLOYED)
+    ] = None,
+    model: Annotated[str | None, Flag(help="Its name at the endpoint.", rich_help_panel=DEPLOYED)] = None,
+    key_env: Annotated[
+        str | None,
+        Flag(metavar="NAME", help="Environment variable that holds the key.", rich_help_panel=DEPLOYED),
+    ] = None,
+    key_file: Annotated[Path | None, Flag(help="File that holds the key.", rich_help_panel=DEPLOYED)] = None,
+    private: Annotated[
+        bool, Flag("--private", help="Allow addresses that are not public.", rich_help_panel=DEPLOYED)
+    ] = False,
+    qps: Annotated[
+        float | None,
+        Flag(
+            min=0,
+            help="Requests a second; 0: no limit. [default: 5; no limit on this machine]",
+            rich_help_panel=DEPLOYED,
+        ),
+    ] = None,
+    concurrency: Annotated[
+        int, Flag(min=1, max=4096, help="Requests under way at once, at most.", rich_help_panel=DEPLOYED)
+    ] = 8,
+    timeout: Annotated[float, Flag(min=0.1, help="Seconds for one attempt.", rich_help_panel=DEPLOYED)] = 120.0,
+    attempts: Annotated[int, Flag(min=1, max=100, help="At one image.", rich_help_panel=DEPLOYED)] = 8,
+    prompt: Annotated[str | None, Flag(help="What the model is told to do.", rich_help_panel=ASKED)] = None,
+    system: Annotated[str | None, Flag(help="System message (openai).", rich_help_panel=ASKED)] = None,
+    max_tokens: Annotated[int, Flag(min=1, help="Of an answer.", rich_help_panel=ASKED)] = 64,
+    temperature: Annotated[float, Flag(min=0, max=10, help="0 is greedy.", rich_help_panel=ASKED)] = 0.0,
+    top_p: Annotated[float | None, Flag(min=0, max=1, help="Of nucleus sampling.", rich_help_panel=ASKED)] = None,
+    seed: Annotated[int, Flag(help="Of the sampling, where the protocol has one.", rich_help_panel=ASKED)] = 0,
+    option: Annotated[
+        list[str] | None,
+        Flag(metavar="KEY=JSON", help="Any other field for the endpoint (repeatable).", rich_help_panel=ASKED),
+    ] = None,
+    samples: Annotated[int, Flag(min=1, help="Answers a picture.", rich_help_panel=ASKED)] = 1,
+    augment: Annotated[
+        str, Flag(metavar="NAMES", help="Ask about variants too, of: crop,flip,blur,noise.", rich_help_panel=ASKED)
+    ] = "",
+    max_queries: Annotated[
+        int | None, Flag(min=0, help="Stop after so many, resumptions included.", rich_help_panel=SPEND)
+    ] = None,
+    max_cost: Annotated[
+        float | None, Flag(min=0, help="Stop before it costs more, in the money of the prices.", rich_help_panel=SPEND)
+    ] = None,
+    price_query: Annotated[float, Flag(min=0, help="Of a request.", rich_help_panel=SPEND)] = 0.0,
+    price_prompt_token: Annotated[float, Flag(min=0, help="Of a token sent.", rich_help_panel=SPEND)] = 0.0,
+    price_completion_token: Annotated[float, Flag(min=0, help="Of a token received.", rich_help_panel=SPEND)] = 0.0,
+    dry_run: Annotated[
+        bool, Flag("--dry-run", help="Only say what would be asked, and what it may cost.", rich_help_panel=SPEND)
+    ] = False,
+    cache: Annotated[
+        Path | None,
+        Flag(help="Folder of answers that were paid for. [default: the user's cache]", rich_help_panel=SPEND),
+    ] = None,
+    no_cache: Annotated[
+        bool, Flag("--no-cache", help="Neither use nor keep answers of other runs.", rich_help_panel=SPEND)
+    ] = False,
+    refresh: Annotated[
+        bool, Flag("--refresh", help="Ask anew what other runs have paid for.", rich_help_panel=SPEND)
+    ] = False,
     again: options.Again = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Ask a captioner about every image of DATA and keep its answers in a run folder.
 
-    Writes records.parquet and generations/part-*.parquet. An image that cannot be read stays a row with its reason.
-    Stopped or killed, the same command goes on at the first part that is missing.
+    The captioner is a file (--engine) or deployed somewhere (--endpoint with --protocol). Writes records.parquet and
+    generations/part-*.parquet, and repeats/part-*.parquet where there are samples or variants. An image that cannot be
+    read stays a row with its reason. Stopped or killed, the same command goes on with what has no answer yet.
     """
     from m4i_fast.cli import render
     from m4i_fast.engines import open_captioner
+    from m4i_fast.errors import ConfigError
     from m4i_fast.progress import hush
     from m4i_fast.runs import need_vacant, open_run
+    from m4i_fast.stages.query import dry_run as dry
     from m4i_fast.stages.query import query_stage
     from m4i_fast.stages.records import keep_records, load_records
-    from m4i_fast.stages.settings import DataSettings, QuerySettings
+    from m4i_fast.stages.settings import DataSettings
 
     hush(quiet or json)
+    if (engine is None) == (endpoint is None):
+        raise ConfigError(
+            "two models are named" if engine else "no model is named",
+            where="query",
+            cure="Give --engine FILE, or --endpoint URL with --protocol.",
+        )
+    target = engine if engine is not None else _endpoint(locals())
+    settings = _settings(locals())
     need_vacant(out, own=("shadow", "heads", "split"), mark="records.parquet")
     # Looked at first: a misspelt DATA or ENGINE leaves no folder behind, and with --again all that stands in it.
     records = load_records(DataSettings(path=str(data), images=str(images) if images else None, format=format))
-    if again or not out.exists():
+    if dry_run:
+        said = dry(records, target, settings)
+        render.emit_json(said) if json else render.facts("", said)
+        return
+    if engine is not None and (again or not out.exists()):
         with open_captioner(engine, provider=provider.value, threads=threads):
             pass
     with open_run(out) as run:
         keep_records(run, records, again=again)
-        done = query_stage(
-            run, engine, QuerySettings(provider=provider.value, batch=batch, threads=threads), again=again
-        )
+        done = query_stage(run, target, settings, again=again, refresh=refresh)
     if json:
         render.emit_json(done.facts | {"kept": done.kept, "wall_s": done.wall_s, "run": str(out)})
     else:
         render.facts("", {"run": out, **done.facts})
         print(f"next: m4i-fast overlap {out}")
+
+
+def _settings(given: dict[str, Any]) -> Any:
+    from m4i_fast.config import convert
+    from m4i_fast.stages.settings import QuerySettings
+
+    batch = str(given["batch"])
+    return convert(
+        {
+            "provider": given["provider"].value,
+            "batch": int(batch) if batch.isdecimal() else batch,
+            "threads": given["threads"],
+            "workers": given["workers"],
+            "samples": given["samples"],
+            "augment": [name.strip() for name in given["augment"].split(",") if name.strip()],
+        },
+        QuerySettings,
+        where="query",
+    )
+
+
+def _endpoint(given: dict[str, Any]) -> EndpointSettings:
+    import json as reader
+
+    from m4i_fast.config import convert
+    from m4i_fast.errors import ConfigError
+    from m4i_fast.stages.settings import EndpointSettings
+
+    if given["protocol"] is None:
+        raise ConfigError(
+            "an endpoint needs its protocol", where="--protocol", cure="One of: openai, kserve, kserve-grpc, hf."
+        )
+    extra: dict[str, Any] = {}
+    for text in given["option"] or ():
+        name, sign, value = text.partition("=")
+        if not sign or not name:
+            raise ConfigError("expected KEY=JSON", where=f"--option {text}", cure="For example: --option min_length=5")
+        try:
+            extra[name] = reader.loads(value)
+        except ValueError:
+            extra[name] = value  # a bare word
+    same = (
+        "model",
+        "prompt",
+        "system",
+        "max_tokens",
+        "temperature",
+        "top_p",
+        "seed",
+        "qps",
+        "concurrency",
+        "attempts",
+        "max_queries",
+        "max_cost",
+        "price_query",
+        "price_prompt_token",
+        "price_completion_token",
+        "key_env",
+        "private",
+    )
+    values = {name: given[name] for name in same if given[name] is not None}
+    values |= {
+        "url": given["endpoint"],
+        "protocol": given["protocol"].value,
+        "options": extra,
+        "timeout_s": given["timeout"],
+        "use_cache": not given["no_cache"],
+    }
+    for name in ("key_file", "cache"):
+        if given[name] is not None:
+            values[name] = str(given[name])
+    return convert(values, EndpointSettings, where="query")

@@ -103,6 +103,5 @@ def _reply(text: str) -> Reply:
     fields = json.loads(text)
     rates = fields.get("log_probs")
     return Reply(
-        **fields
-        | {"tokens": tuple(fields.get("tokens", ())), "log_probs": None if rates is None else tuple(rates)}
+        **fields | {"tokens": tuple(fields.get("tokens", ())), "log_probs": None if rates is None else tuple(rates)}
     )

@@ -86,12 +86,14 @@ class Canary:
 
     async def _answers(self) -> list[str | None]:
         self._looks += 1
-        said = [await self._answer(picture, f"m4i-canary-{self._looks}-{row}") for row, picture in enumerate(self._pictures)]
+        said = [
+            await self.answer(picture, f"m4i-canary-{self._looks}-{row}") for row, picture in enumerate(self._pictures)
+        ]
         self._ledger.remember("canary_queries", self._queries)
         return said
 
-    async def _answer(self, picture: Picture, request_id: str) -> str | None:
-        """The model's words; None where they say nothing about it: no answer, or no money for one."""
+    async def answer(self, picture: Picture, request_id: str) -> str | None:
+        """What the model says of one picture; None where that tells nothing: no answer, or no money for one."""
         for attempt in range(1, ATTEMPTS + 1):
             await self._pace.slot()
             mark = time.monotonic()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
@@ -125,9 +125,8 @@ def query_endpoint(
             where=address.url,
             cure="Give a --temperature above 0, or leave --samples out.",
         )
-    with stopping_cleanly():
-        with asyncio.Runner(loop_factory=event_loop) as runner:
-            return runner.run(job.work())
+    with stopping_cleanly(), asyncio.Runner(loop_factory=event_loop) as runner:
+        return runner.run(job.work())
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +257,7 @@ class _Job:
             for start in sorted({rows * share // CANARIES for share in range(CANARIES)}):
                 block = self.records.block(start, min(rows, start + 16))
                 for record in block:
-                    (made,) = sendable([Wanted(0, record, PLAIN)], endpoint, pool)
+                    (made,) = sendable([Wanted(0, record, PLAIN)], endpoint, pool, 1)
                     if made.picture is not None:
                         found.append(made.picture)
                         break

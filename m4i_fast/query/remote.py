@@ -17,10 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from m4i_fast.engines.endpoints import Busy, Endpoint, Generation, Reply, Witness
+from m4i_fast.engines.endpoints import Busy, Endpoint, Generation, Picture, Reply, Witness
 from m4i_fast.errors import BudgetSpent, RunFailed
+from m4i_fast.progress import say
 from m4i_fast.query.cache import Cache, question_key
-from m4i_fast.query.canary import Canary
+from m4i_fast.query.canary import CANARIES, Canary
 from m4i_fast.query.ledger import Answer, Ledger
 from m4i_fast.query.local import Clock
 from m4i_fast.query.pacing import Budget, Pace, backoff_s
@@ -105,7 +106,9 @@ async def ask_endpoint(
     with ExitStack() as stack:
         writer = stack.enter_context(writing(ledger.path, plan))
         pool = stack.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="m4i-picture"))
-        asker = _Asker(endpoint, plan, ledger, generation, manners, budget, cache, refresh, canary, pace, advance, writer)
+        asker = _Asker(
+            endpoint, plan, ledger, generation, manners, budget, cache, refresh, canary, pace, advance, writer, threads
+        )
         await asker.work(pool)
         asker.tally.clock.write_s, asker.tally.clock.wait_write_s = writer.write_s, writer.wait_s
     return asker.tally
@@ -126,6 +129,7 @@ class _Asker:
         pace: Pace,
         advance: Callable[[int, str], object],
         writer: Writer,
+        threads: int,
     ) -> None:
         self._endpoint = endpoint
         self._plan = plan
@@ -138,6 +142,7 @@ class _Asker:
         self._canary = canary
         self._advance = advance
         self._writer = writer
+        self._threads = threads
         self._witness = Witness(**(ledger.recall("witness") or {"version": endpoint.identity.version}))
         self._known_witness = self._facts_of_witness()
         self._pace = pace
@@ -148,9 +153,10 @@ class _Asker:
         self._keys: dict[int, bytes | None] = {}
         self._committer = ThreadPoolExecutor(1, thread_name_prefix="m4i-commit")
         self._ended_by: Exception | None = None
+        self._trusted: bool | None = None
         self._last_good = time.monotonic()
         self._begun = time.monotonic()
-        self._done = 0
+        self._done = self._shown = 0
         self._next_canary = manners.canary_every
         self.tally = Tally()
 
@@ -169,6 +175,7 @@ class _Asker:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError, Exception):
                     await task
+            self._show()
             self._committer.shutdown()  # what it holds is committed before the rest
             self._hand_over(*self._taken_out())
         if self._ended_by is not None:
@@ -189,9 +196,11 @@ class _Asker:
         for _ in range(self._manners.concurrency):
             await self._ready.put(None)
 
-    def _read(self, questions: list[int], pool: ThreadPoolExecutor) -> list[tuple[Sendable, bytes | None, Reply | None]]:
+    def _read(
+        self, questions: list[int], pool: ThreadPoolExecutor
+    ) -> list[tuple[Sendable, bytes | None, Reply | None]]:
         (batch,) = self._plan.batches(iter([questions]))
-        made = sendable(batch, self._endpoint, pool)
+        made = sendable(batch, self._endpoint, pool, self._threads)
         keys = [
             None
             if self._cache is None or each.sha256 is None
@@ -205,10 +214,14 @@ class _Asker:
 
     async def _hand_on(self, made: Sequence[tuple[Sendable, bytes | None, Reply | None]]) -> None:
         send: list[Sendable] = []
+        if self._trusted is None:
+            hits = [(each.picture, known) for each, _, known in made if each.picture is not None and known is not None]
+            if hits:
+                self._trusted = await self._trust(hits[:CANARIES])
         for each, key, known in made:
             if each.picture is None:
                 self._settle(each, Reply("", error=each.error), attempts=0)
-            elif known is not None:
+            elif known is not None and self._trusted:
                 self.tally.cached += 1
                 self._settle(each, known, attempts=0, request_id="cache")
             else:
@@ -218,6 +231,24 @@ class _Asker:
             self._ledger.send([each.wanted.question for each in send])
         for start in range(0, len(send), self._endpoint.rows):
             await self._ready.put(send[start : start + self._endpoint.rows])
+
+    async def _trust(self, hits: Sequence[tuple[Picture, Reply]]) -> bool:
+        """Whether the cache speaks of the model that answers now: some of what it knows is asked anew.
+
+        Where answers are drawn at random they cannot be compared; then the endpoint must name a version.
+        """
+        identity = self._endpoint.identity
+        if self._generation["temperature"] > 0:
+            trusted = identity.version is not None or identity.fingerprint is not None
+            if not trusted:
+                say("the endpoint names no version of its model: answers of earlier runs are not used")
+            return trusted
+        for row, (picture, known) in enumerate(hits):
+            said = await self._canary.answer(picture, f"m4i-cache-{row}")
+            if said is not None and said != known.text:
+                say("the model answers otherwise than in earlier runs: their answers are not used")
+                return False
+        return True
 
     async def _send_all(self) -> None:
         # Whoever ends the run lets the others finish what they have sent: it has been paid.
@@ -338,7 +369,6 @@ class _Asker:
         if key is not None and reply.error is None:
             self._to_cache[key] = reply
         self._done += 1
-        self._advance(1, self._note())
 
     def _note(self) -> str:
         rate = self._done / max(time.monotonic() - self._begun, 1e-9)
@@ -353,8 +383,14 @@ class _Asker:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(FLUSH_S)
+            self._show()
             if self._outbox:
                 await loop.run_in_executor(self._committer, self._hand_over, *self._taken_out())
+
+    def _show(self) -> None:
+        if self._done > self._shown:
+            self._advance(self._done - self._shown, self._note())
+            self._shown = self._done
 
     def _taken_out(self) -> tuple[list[Answer], dict[bytes, Reply]]:
         taken = self._outbox, self._to_cache

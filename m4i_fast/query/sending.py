@@ -1,4 +1,4 @@
-"""Pictures as an endpoint wants them: files sent as they are where it takes them, else made anew; never a broken one."""
+"""Pictures as an endpoint wants them: files as they are where it takes them, else made anew; never a broken one."""
 
 from __future__ import annotations
 
@@ -41,11 +41,12 @@ class Sendable:
     sha256: bytes | None
 
 
-def sendable(questions: Sequence[Wanted], endpoint: Endpoint, pool: Executor) -> list[Sendable]:
-    """Make questions ready, each in a thread of the pool."""
-    if len(questions) == 1:
-        return [_one(questions[0], endpoint)]
-    return list(pool.map(lambda wanted: _one(wanted, endpoint), questions))
+def sendable(questions: Sequence[Wanted], endpoint: Endpoint, pool: Executor, threads: int) -> list[Sendable]:
+    """Make questions ready, in order; each of the pool's threads takes a share."""
+    share = -(-len(questions) // threads)
+    starts = range(0, len(questions), share)
+    shares = pool.map(lambda at: [_one(wanted, endpoint) for wanted in questions[at : at + share]], starts)
+    return [made for part in shares for made in part]
 
 
 def _one(wanted: Wanted, endpoint: Endpoint) -> Sendable:

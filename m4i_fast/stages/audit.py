@@ -13,11 +13,11 @@ from m4i_fast.errors import ConfigError
 from m4i_fast.extras import require
 from m4i_fast.progress import say
 from m4i_fast.runs import Run, StageReport, open_run, read_json, write_json
-from m4i_fast.stages.settings import AuditSettings, DataSettings, EncoderSettings, SideSettings
+from m4i_fast.stages.settings import AuditSettings, DataSettings, EncoderSettings, EndpointSettings, SideSettings
 
 __all__ = ["load_settings", "run_audit"]
 
-PATHS = {"path", "images", "engine", "membership", "folder", "heads", "weights", "out"}
+PATHS = {"path", "images", "engine", "membership", "folder", "heads", "weights", "out", "key_file", "cache"}
 """Keys whose values are paths, relative to the settings file."""
 
 ROLES = {"target_member", "target_nonmember", "shadow_member", "shadow_nonmember", "encoder"}
@@ -118,9 +118,11 @@ def _sides(run: Run, settings: AuditSettings) -> tuple[dict[str, _Side], dict[st
     return sides, counts
 
 
-def _engine(run: Run, settings: AuditSettings, name: str, sides: Mapping[str, _Side]) -> str:
-    """The side's engine: the given one, or one trained and exported here."""
+def _engine(run: Run, settings: AuditSettings, name: str, sides: Mapping[str, _Side]) -> str | EndpointSettings:
+    """The side's model: the given engine or endpoint, or one trained and exported here."""
     side: SideSettings = getattr(settings, name)
+    if side.endpoint is not None:
+        return side.endpoint
     if side.engine is not None:
         return side.engine
     from m4i_fast.stages.export import export_stage
@@ -158,7 +160,7 @@ def _encoders(run: Run, settings: AuditSettings, sides: Mapping[str, _Side]) -> 
     return folder
 
 
-def _ask(run: Run, settings: AuditSettings, side: _Side, engine: str, encoders: Path | None) -> None:
+def _ask(run: Run, settings: AuditSettings, side: _Side, model: str | EndpointSettings, encoders: Path | None) -> None:
     """Records, query, overlap, encode: all that a run gets before anybody scores it."""
     from m4i_fast.stages.encode import encode_stage
     from m4i_fast.stages.overlap import overlap_stage
@@ -166,7 +168,7 @@ def _ask(run: Run, settings: AuditSettings, side: _Side, engine: str, encoders: 
     from m4i_fast.stages.records import records_stage
 
     records = records_stage(run, side.data)
-    _said(query_stage(run, engine, settings.query), run)
+    _said(query_stage(run, model, settings.query), run)
     if any(record.references for record in records):
         _said(overlap_stage(run, settings.overlap), run)
     if encoders is not None:
@@ -198,9 +200,14 @@ def _check(settings: AuditSettings) -> None:
         }
     )
     for name, side in needed.items():
-        if (side.engine is None) == (side.train is None):
-            said = "neither an engine nor a training" if side.engine is None else "both an engine and a training"
-            raise ConfigError(f"the {name} has {said}", where=name, cure=f"Give {name}.engine or [{name}.train].")
+        given = [word for word in ("engine", "endpoint", "train") if getattr(side, word) is not None]
+        if len(given) != 1:
+            said = f"two models: {' and '.join(given)}" if given else "no model"
+            raise ConfigError(
+                f"the {name} has {said}",
+                where=name,
+                cure=f"Give one of {name}.engine, [{name}.endpoint] and [{name}.train].",
+            )
         if side.data is None and settings.data is None:
             raise ConfigError(
                 f"there are no records for the {name}",

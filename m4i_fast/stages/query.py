@@ -2,68 +2,102 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from m4i_fast.errors import DataError, EngineError
 from m4i_fast.runs import Run, StageReport, stage
-from m4i_fast.stages.settings import QuerySettings
+from m4i_fast.stages.settings import EndpointSettings, QuerySettings
+from m4i_fast.types import Record
 
-__all__ = ["query_stage"]
+if TYPE_CHECKING:
+    from m4i_fast.query import QueryReport
+
+__all__ = ["dry_run", "query_stage"]
 
 
-def query_stage(run: Run, engine: str, settings: QuerySettings, *, again: bool = False) -> StageReport:
-    """Write ``generations/part-*.parquet``; a run that was cut off goes on at the first part that is missing.
+def query_stage(
+    run: Run, target: str | EndpointSettings, settings: QuerySettings, *, again: bool = False, refresh: bool = False
+) -> StageReport:
+    """Write ``generations/part-*.parquet``; a run that was cut off goes on with what has no answer yet.
+
+    Args:
+        run: the open run; holds ``records.parquet``.
+        target: the path of an engine, or an endpoint.
+        settings: how it is asked.
+        again: forget the answers that stand there.
+        refresh: pay again for what earlier runs have paid for.
 
     Raises:
-        EngineError: the engine cannot be used as asked, or gives no usable answer to any image.
-        RunError: the run holds answers of another engine or other records.
+        EngineError, EndpointError: the model cannot be asked so, or gives no usable answer to any image.
+        RunError: the run holds answers of another model or other records.
         DataError: not one image can be read: a wrong folder, not some broken files.
     """
-    from m4i_fast.engines import open_captioner
+    where = target if isinstance(target, str) else target.url
+    asked = {"samples": settings.samples, "augment": list(settings.augment)}
+    if isinstance(target, str):
+        path = Path(target)
+        if not path.is_file():
+            from m4i_fast.engines import open_captioner
 
-    path = Path(engine)
-    if not path.is_file():
-        with open_captioner(engine):  # raises with what is wrong with it: absent, a URL, a folder
-            pass
-    records = run.need("records.parquet", made_by=f"m4i-fast query DATA --engine {engine} --out {run.root}")
+            with open_captioner(target):  # raises with what is wrong with it: absent, a URL, a folder
+                pass
+        inputs = {"engine": path}
+        asked |= {"provider": settings.provider, "batch": settings.batch}
+    else:
+        inputs = {}
+        asked |= {"endpoint": _what_answers_depend_on(target)}
+    records = run.need("records.parquet", made_by=f"m4i-fast query DATA --engine ENGINE --out {run.root}")
     return stage(
         run,
         "query",
-        settings={"provider": settings.provider, "batch": settings.batch},
-        inputs={"engine": path, "records": records},
-        outputs=["generations"],
-        work=lambda: _query(run, engine, settings, again),
+        settings=asked,
+        inputs=inputs | {"records": records},
+        outputs=["generations", *(["repeats"] if settings.samples > 1 or settings.augment else [])],
+        work=lambda: _query(run, where, target, settings, again, refresh),
         again=again,
     )
 
 
-def _query(run: Run, engine: str, settings: QuerySettings, again: bool) -> dict[str, Any]:
+def _query(
+    run: Run, where: str, target: str | EndpointSettings, settings: QuerySettings, again: bool, refresh: bool
+) -> dict[str, Any]:
     from m4i_fast.engines.protocol import MODEL_GAVE
-    from m4i_fast.query import query
+    from m4i_fast.query import Asks
     from m4i_fast.query.parts import clear_parts
     from m4i_fast.stages.join import generations_of
     from m4i_fast.tables import read_records
 
     records = read_records(run.path("records.parquet"))
-    report = query(
-        run,
-        records,
-        engine,
-        batch=settings.batch,
-        provider=settings.provider,
-        threads=settings.threads,
-        again=again,
-    )
+    asks = Asks(settings.augment, settings.samples)
+    if isinstance(target, str):
+        from m4i_fast.query import query
+
+        report = query(
+            run,
+            records,
+            target,
+            batch=settings.batch,
+            provider=settings.provider,
+            threads=settings.threads,
+            workers=settings.workers,
+            asks=asks,
+            again=again,
+        )
+    else:
+        report = _query_endpoint(run, records, target, asks, again=again, refresh=refresh)
     if report.errors == report.rows:
         reasons = [str(error) for error in generations_of(run, records).errors]
         clear_parts(run)  # not one answer in them
-        at_model = [reason for reason in reasons if reason.startswith(MODEL_GAVE)]
+        at_model = [reason for reason in reasons if reason.startswith((MODEL_GAVE, "the endpoint"))]
         if at_model:
             raise EngineError(
                 f"not one of {report.rows} images got a usable answer; the first: {at_model[0]}",
-                where=engine,
-                cure="Export the engine again with: m4i-fast export",
+                where=where,
+                cure="Export the engine again with: m4i-fast export"
+                if isinstance(target, str)
+                else "Look at what the endpoint says, and at --prompt, --model and --max-tokens.",
             )
         raise DataError(
             f"not one of {report.rows} images can be read; the first: {reasons[0]}",
@@ -71,3 +105,126 @@ def _query(run: Run, engine: str, settings: QuerySettings, again: bool) -> dict[
             cure="Check the paths in DATA, or give the folder of the images with --images.",
         )
     return report.facts()
+
+
+def _query_endpoint(
+    run: Run, records: Any, target: EndpointSettings, asks: Any, *, again: bool, refresh: bool
+) -> QueryReport:
+    from m4i_fast.query.cache import default_folder
+    from m4i_fast.query.endpoint import Allowance, query_endpoint
+    from m4i_fast.query.remote import Manners
+
+    cache = Path(target.cache) if target.cache else default_folder()
+    return query_endpoint(
+        run,
+        records,
+        endpoint_address(target),
+        generation=endpoint_generation(target),
+        asks=asks,
+        manners=Manners(
+            qps=_qps(target),
+            concurrency=target.concurrency,
+            attempts=target.attempts,
+            canary_every=target.canary_every,
+        ),
+        allowance=Allowance(
+            max_queries=target.max_queries,
+            max_cost=target.max_cost,
+            price_query=target.price_query,
+            price_prompt_token=target.price_prompt_token,
+            price_completion_token=target.price_completion_token,
+        ),
+        cache=cache if target.use_cache else None,
+        refresh=refresh,
+        again=again,
+    )
+
+
+def dry_run(records: Sequence[Record], target: str | EndpointSettings, settings: QuerySettings) -> dict[str, Any]:
+    """What a query would ask of a fresh run, and what it may cost at most; nothing is sent.
+
+    ``bytes`` are those of the image files that are there; tokens of a prompt are not known before they are counted.
+    """
+    from m4i_fast.query import Asks
+
+    asks = Asks(settings.augment, settings.samples)
+    readable = [Path(record.image) for record in records if record.error is None]
+    there = [path.stat().st_size for path in readable if path.is_file()]
+    said: dict[str, Any] = {
+        "records": len(records),
+        "images_found": len(there),
+        "queries": len(there) * len(asks),
+        "bytes": sum(there) * len(asks),
+    }
+    if isinstance(target, str):
+        return said
+    rate = _qps(target)
+    cost = said["queries"] * (target.price_query + target.max_tokens * target.price_completion_token)
+    return said | {
+        "to": target.url,
+        "seconds_at_least": None if rate is None else said["queries"] / rate,
+        "completion_tokens_at_most": said["queries"] * target.max_tokens,
+        "cost_at_most_without_prompts": cost,
+        "allowed_queries": target.max_queries,
+        "allowed_cost": target.max_cost,
+    }
+
+
+def endpoint_address(target: EndpointSettings) -> Any:
+    """Where the endpoint is, with its key.
+
+    Raises:
+        ConfigError: two keys are named, or the one that is named cannot be read.
+    """
+    from m4i_fast.engines.endpoints import Secret, TensorNames
+    from m4i_fast.errors import ConfigError
+    from m4i_fast.query.endpoint import Address
+
+    if target.key_env and target.key_file:
+        raise ConfigError("two keys are named", where="key", cure="Give --key-env or --key-file.")
+    key = None
+    if target.key_env:
+        key = Secret.from_environment(target.key_env)
+    elif target.key_file:
+        key = Secret.from_file(target.key_file)
+    return Address(
+        target.url,
+        target.protocol,
+        target.model,
+        key,
+        target.private,
+        target.timeout_s,
+        target.rows,
+        target.image_size,
+        TensorNames(target.image_input, target.prompt_input, target.text_output),
+    )
+
+
+def endpoint_generation(target: EndpointSettings) -> Any:
+    """What the endpoint is asked to do with a picture."""
+    from m4i_fast.engines.endpoints import Generation
+
+    return Generation(
+        target.prompt,
+        target.system,
+        target.max_tokens,
+        target.temperature,
+        target.top_p,
+        target.seed,
+        target.options,
+    )
+
+
+def _qps(target: EndpointSettings) -> float | None:
+    from m4i_fast.engines.endpoints import is_loopback
+    from m4i_fast.query.remote import Manners
+
+    if target.qps is not None:
+        return target.qps or None
+    return None if is_loopback(target.url) else Manners().qps
+
+
+def _what_answers_depend_on(target: EndpointSettings) -> dict[str, Any]:
+    return {"url": target.url, "protocol": target.protocol, "model": target.model} | endpoint_generation(
+        target
+    ).to_json()

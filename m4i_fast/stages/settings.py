@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -13,6 +13,7 @@ __all__ = [
     "AuditSettings",
     "DataSettings",
     "EncoderSettings",
+    "EndpointSettings",
     "EvaluateSettings",
     "OverlapSettings",
     "QuerySettings",
@@ -51,10 +52,53 @@ class SplitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     near_duplicates: Literal["remove", "keep"] = "remove"
 
 
+class EndpointSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A deployed captioner, and what it may cost. docs/endpoints.md explains every key.
+
+    ``qps``: requests a second; None: 5, and no limit on this machine; 0: no limit. ``key_env``, ``key_file``: where the
+    key is to be found; it is never written anywhere. ``max_cost`` is in the money of the prices.
+    """
+
+    url: str
+    protocol: Literal["openai", "kserve", "kserve-grpc", "hf"]
+    model: str | None = None
+    prompt: str | None = None
+    system: str | None = None
+    max_tokens: Positive = 64
+    temperature: Annotated[float, msgspec.Meta(ge=0, le=10)] = 0.0
+    top_p: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
+    seed: int | None = 0
+    options: dict[str, Any] = {}
+    qps: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    concurrency: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 8
+    attempts: Annotated[int, msgspec.Meta(ge=1, le=100)] = 8
+    timeout_s: Annotated[float, msgspec.Meta(gt=0)] = 120.0
+    max_queries: Count | None = None
+    max_cost: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    price_query: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    price_prompt_token: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    price_completion_token: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    key_env: str | None = None
+    key_file: str | None = None
+    private: bool = False
+    rows: Positive = 8
+    image_size: Positive | None = None
+    image_input: str | None = None
+    prompt_input: str | None = None
+    text_output: str | None = None
+    canary_every: Count = 1000
+    cache: str | None = None
+    use_cache: bool = True
+
+
 class SideSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The target or the shadow: an engine, or how to train one; its records and labels where no split draws them."""
+    """The target or the shadow: an engine, an endpoint, or how to train one.
+
+    Its records and labels are named here where no split draws them.
+    """
 
     engine: str | None = None
+    endpoint: EndpointSettings | None = None
     train: CaptionerSettings | None = None
     data: DataSettings | None = None
     membership: str | None = None
@@ -69,11 +113,14 @@ class EncoderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 
 
 class QuerySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How engines are run."""
+    """How engines are run, and what is asked of each record beside its plain picture."""
 
     provider: Literal["cpu", "cuda", "tensorrt"] = "cpu"
-    batch: Positive = 32
+    batch: Positive | Literal["auto"] = 32
     threads: Annotated[int, msgspec.Meta(ge=0, le=256)] = 0
+    workers: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
+    samples: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1
+    augment: tuple[str, ...] = ()
 
 
 class OverlapSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -50,12 +50,12 @@ def test_roles_are_paths_where_the_split_is_of_lists(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "where", "said"),
     [
-        ({}, "target", "neither an engine nor a training"),
-        ({"target": {"engine": "e.onnx", "train": {}}}, "target", "both an engine and a training"),
+        ({}, "target", "no model"),
+        ({"target": {"engine": "e.onnx", "train": {}}}, "target", "two models: engine and train"),
         ({"target": {"engine": "e.onnx"}, "attack": {"heads": "."}}, "target", "no records"),
         ({"target": {"engine": "e.onnx", "data": {"path": "d.json"}}, "attack": {"heads": "."}}, "target.membership",
          "labels are missing"),
-        ({"target": SIDE}, "shadow", "neither an engine nor a training"),
+        ({"target": SIDE}, "shadow", "no model"),
         ({"target": SIDE, "attack": {"heads": "."}, "encoders": {}}, "encoders", "a folder or a training"),
         ({"target": SIDE, "attack": {"heads": ".", "names": ["fb_mlp"]}}, "attack.names", "needs encoders"),
         ({"target": SIDE, "attack": {"heads": "."}}, "target.data.path", "no such file"),
