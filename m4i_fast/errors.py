@@ -5,6 +5,7 @@ M4IError
 │   ├── DataError        a file, record, caption or image list is not what it must be
 │   ├── ConfigError      a setting is unknown, missing or out of range
 │   ├── EngineError      an engine file cannot be used as asked
+│   ├── EndpointError    a deployed model cannot be asked: key, address, certificate, protocol, model
 │   ├── ExtraMissing     an optional package is not installed
 │   ├── RunError         a run folder is in use, incomplete or of another run
 │   └── AuditError       the sets or scores do not allow the audit that was asked for
@@ -19,6 +20,7 @@ __all__ = [
     "AuditError",
     "ConfigError",
     "DataError",
+    "EndpointError",
     "EngineError",
     "ExtraMissing",
     "M4IError",
@@ -65,6 +67,10 @@ class ConfigError(UserError):
 
 class EngineError(UserError):
     """An engine file cannot be used as asked."""
+
+
+class EndpointError(UserError):
+    """A deployed model cannot be asked: its key, address, certificate, protocol or name is not what it must be."""
 
 
 class ExtraMissing(UserError):  # noqa: N818 - reads as what it is
