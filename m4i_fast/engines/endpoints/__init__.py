@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Literal, TypeVar, get_args
 
 from m4i_fast.engines.endpoints.addresses import is_loopback, place_of
-from m4i_fast.engines.endpoints.faults import Busy
+from m4i_fast.engines.endpoints.faults import Busy, without_frames
 from m4i_fast.engines.endpoints.identity import ModelIdentity, Witness
 from m4i_fast.engines.endpoints.kserve_model import Decode
 from m4i_fast.engines.endpoints.questions import Endpoint, Generation, Picture, Reply, TensorNames
@@ -129,9 +129,10 @@ async def _patiently(attempt: Callable[[], Awaitable[_Opened]], where: str, pati
     """Try until it works: a server may be starting just now."""
     until = time.monotonic() + patience_s
     wait_s = 0.25
+    opened = without_frames(attempt)
     while True:
         try:
-            return await attempt()
+            return await opened()
         except Busy as fault:
             what, asked_s = fault.what, fault.retry_after_s
         wait_s = min(2 * wait_s, 8.0)

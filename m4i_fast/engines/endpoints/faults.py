@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from m4i_fast.engines.endpoints.secrets import Secret
 from m4i_fast.errors import EndpointError
 
-__all__ = ["LONGEST_WAIT_S", "Busy", "Refused", "clean", "excerpt", "raise_for_status", "retry_after_s", "said"]
+__all__ = [
+    "LONGEST_WAIT_S",
+    "Busy",
+    "Refused",
+    "clean",
+    "excerpt",
+    "raise_for_status",
+    "retry_after_s",
+    "said",
+    "without_frames",
+]
 
 LONGEST_WAIT_S = 300.0
 """What a Retry-After may ask for; more is taken as this much."""
@@ -39,6 +50,9 @@ _CURES = {
 
 _UNPAID = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
 """OpenAI's words for a 429 that no waiting cures."""
+
+_Given = ParamSpec("_Given")
+_Got = TypeVar("_Got")
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -72,6 +86,24 @@ class Refused(Exception):  # noqa: N818 - reads as what it is
     def __init__(self, what: str) -> None:
         super().__init__(what)
         self.what = what
+
+
+def without_frames(
+    attempt: Callable[_Given, Awaitable[_Got]],
+) -> Callable[_Given, Coroutine[Any, Any, _Got]]:
+    """Make an attempt whose faults carry no frames of it: these hold what was sent, and what the server echoed."""
+
+    @functools.wraps(attempt)
+    async def made(*given: _Given.args, **named: _Given.kwargs) -> _Got:
+        fault: Exception
+        try:
+            return await attempt(*given, **named)
+        except (Busy, EndpointError) as error:
+            fault = error.with_traceback(None)
+        fault.__context__ = None
+        raise fault
+
+    return made
 
 
 def retry_after_s(value: str | None, *, now: float | None = None) -> float | None:

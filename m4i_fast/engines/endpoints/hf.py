@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from m4i_fast.engines.endpoints.faults import Busy, Refused, clean
+from m4i_fast.engines.endpoints.faults import Busy, Refused, clean, without_frames
 from m4i_fast.engines.endpoints.identity import ModelIdentity
 from m4i_fast.engines.endpoints.questions import FILES, Generation, Picture, Reply
 from m4i_fast.engines.endpoints.replies import json_of, malformed, refuse_error_body, word
@@ -39,6 +39,7 @@ class HuggingFaceEndpoint:
         self._encode = base64_encoder()
         self._plain = not generation.temperature and generation.top_p is None and not generation.options
 
+    @without_frames
     async def ask(self, pictures: Sequence[Picture], *, request_id: str) -> list[Reply]:
         """One attempt at one picture.
 

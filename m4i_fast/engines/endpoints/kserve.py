@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote
 
 import numpy as np
 
-from m4i_fast.engines.endpoints.faults import Busy, Refused, clean
+from m4i_fast.engines.endpoints.faults import Busy, Refused, clean, without_frames
 from m4i_fast.engines.endpoints.identity import ModelIdentity
 from m4i_fast.engines.endpoints.kserve_model import (
     NUMBERS,
@@ -60,6 +60,7 @@ class KServeEndpoint:
         self._encode = base64_encoder()
         self._decode = decode
 
+    @without_frames
     async def ask(self, pictures: Sequence[Picture], *, request_id: str) -> list[Reply]:
         """One attempt at 1 to ``rows`` pictures; where the server refuses several, each is sent by itself.
 
@@ -279,4 +280,4 @@ def _from_json(datatype: str, data: Any, parameters: Mapping[str, Any]) -> Any:
         return np.array(data, NUMBERS.get(datatype, "<f8"))
     if parameters.get("content_type") == "base64":
         return [base64.b64decode(each, validate=True) for each in data]
-    return [each.encode("utf-8", "surrogatepass") for each in data]
+    return [clean(each, None).encode() for each in data]

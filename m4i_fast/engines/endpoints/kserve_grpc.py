@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from m4i_fast.engines.endpoints.addresses import Place, Resolver
-from m4i_fast.engines.endpoints.faults import Busy, Refused, clean, excerpt
+from m4i_fast.engines.endpoints.faults import Busy, Refused, clean, excerpt, without_frames
 from m4i_fast.engines.endpoints.identity import ModelIdentity
 from m4i_fast.engines.endpoints.kserve import parameters_of, split_path, version_of
 from m4i_fast.engines.endpoints.kserve_messages import SERVICE, message
@@ -128,6 +128,7 @@ class KServeGrpcEndpoint:
         self._decode = decode
         self._version = split_path(channel.place.path)[2] or ""
 
+    @without_frames
     async def ask(self, pictures: Sequence[Picture], *, request_id: str) -> list[Reply]:
         """One attempt at 1 to ``rows`` pictures; where the server refuses several, each is sent by itself.
 

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from m4i_fast.engines.endpoints.faults import Busy, Refused, clean
+from m4i_fast.engines.endpoints.faults import Busy, Refused, clean, without_frames
 from m4i_fast.engines.endpoints.identity import ModelIdentity
 from m4i_fast.engines.endpoints.questions import DEFAULT_PROMPT, FILES, Generation, Picture, Reply
 from m4i_fast.engines.endpoints.replies import (
@@ -52,6 +52,7 @@ class OpenAIEndpoint:
         self._before = {each: before + f"data:{each};base64,".encode() for each in FILES}
         self._after = after
 
+    @without_frames
     async def ask(self, pictures: Sequence[Picture], *, request_id: str) -> list[Reply]:
         """One attempt at one picture.
 

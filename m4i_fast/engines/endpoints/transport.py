@@ -110,7 +110,7 @@ class Transport:
             except TimeoutError:
                 fault = Busy(TOO_LATE, overload=True)
             except (Busy, EndpointError) as error:
-                fault = error.with_traceback(None)  # its frames hold the headers that were sent
+                fault = error
             except (OSError, zlib.error) as error:
                 fault = Busy(f"the connection failed ({excerpt(str(error), self.key)})")
             else:
@@ -127,7 +127,7 @@ class Transport:
         """The URL to ask next. The key goes nowhere but where the user sent it."""
         try:
             target = place_of(urljoin(str(url), location))
-        except EndpointError:
+        except (EndpointError, ValueError):
             target = None
         if target is None or target.origin != self.place.origin:
             to = "nowhere" if target is None else excerpt(target.origin, self.key)
