@@ -7,7 +7,6 @@ M4IError
 │   ├── EngineError      an engine file cannot be used as asked
 │   ├── EndpointError    a deployed model cannot be asked: key, address, certificate, protocol, model
 │   ├── ExtraMissing     an optional package is not installed
-│   ├── EndpointError    a deployed model cannot be asked: key, address, certificate, protocol, model
 │   ├── BudgetSpent      what may be spent on an endpoint does not suffice
 │   ├── RunError         a run folder is in use, incomplete or of another run
 │   └── AuditError       the sets or scores do not allow the audit that was asked for
@@ -78,10 +77,6 @@ class EndpointError(UserError):
 
 class ExtraMissing(UserError):  # noqa: N818 - reads as what it is
     """An optional package is not installed."""
-
-
-class EndpointError(UserError):
-    """A deployed model cannot be asked: its key, address, certificate, protocol or name is not what it must be."""
 
 
 class BudgetSpent(UserError):  # noqa: N818 - reads as what it is
