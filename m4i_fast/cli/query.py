@@ -31,22 +31,23 @@ def query(
     Stopped or killed, the same command goes on at the first part that is missing.
     """
     from m4i_fast.cli import render
+    from m4i_fast.data.readers import open_records
     from m4i_fast.engines import open_captioner
     from m4i_fast.progress import hush
     from m4i_fast.runs import need_vacant, open_run
     from m4i_fast.stages.query import query_stage
-    from m4i_fast.stages.records import keep_records, load_records
-    from m4i_fast.stages.settings import DataSettings, QuerySettings
+    from m4i_fast.stages.records import keep_stream
+    from m4i_fast.stages.settings import QuerySettings
 
     hush(quiet or json)
     need_vacant(out, own=("shadow", "heads", "split"), mark="records.parquet")
     # Looked at first: a misspelt DATA or ENGINE leaves no folder behind, and with --again all that stands in it.
-    records = load_records(DataSettings(path=str(data), images=str(images) if images else None, format=format))
+    records = open_records(data, images=images, format=format)
     if again or not out.exists():
         with open_captioner(engine, provider=provider.value, threads=threads):
             pass
     with open_run(out) as run:
-        keep_records(run, records, again=again)
+        keep_stream(run, records, joins=records.joins, again=again).close()
         done = query_stage(
             run, engine, QuerySettings(provider=provider.value, batch=batch, threads=threads), again=again
         )
