@@ -12,7 +12,7 @@ from m4i_fast.errors import DataError
 
 __all__ = ["is_pattern", "shards_of"]
 
-MOST = 1_000_000
+MOST = 100_000
 """Files that one pattern may stand for: ``{0..99999999999}`` is a slip."""
 
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
@@ -32,7 +32,7 @@ def shards_of(source: Source) -> list[Source]:
     ``{000..127}`` counts (its zeros kept), ``{a,b}`` lists, ``*``, ``?`` and ``[...]`` match what is there.
 
     Raises:
-        DataError: it matches nothing, or more than a million files.
+        DataError: it matches nothing, or more than 100,000 files.
     """
     if not is_pattern(source):
         return [source]
