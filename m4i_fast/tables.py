@@ -23,6 +23,8 @@ from m4i_fast.types import (
 )
 
 __all__ = [
+    "RECORDS",
+    "RECORD_GROUP",
     "read_embeddings",
     "read_features",
     "read_generations",
@@ -32,6 +34,9 @@ __all__ = [
     "read_records",
     "read_repeats",
     "read_scores",
+    "record_table",
+    "records_of",
+    "with_columns",
     "write_embeddings",
     "write_features",
     "write_generations",
@@ -45,7 +50,7 @@ __all__ = [
 
 _STRING = pa.string()
 _ID = {"id": _STRING}
-_RECORDS = {
+RECORDS = {
     "id": _STRING,
     "image": _STRING,
     "references": pa.list_(_STRING),
@@ -53,6 +58,9 @@ _RECORDS = {
     "error": _STRING,
     "image_sha256": _STRING,
 }
+"""Columns of ``records.parquet``."""
+RECORD_GROUP = 1024
+"""Records a row group: what must be read to see one of them."""
 _GENERATIONS = {
     "id": _STRING,
     "text": _STRING,
@@ -65,9 +73,18 @@ _NULLABLE = frozenset({"error", "log_probs", "image_sha256"})
 
 
 def write_records(path: Path, records: Sequence[Record]) -> None:
-    """Columns id, image, references (list), group, error, image_sha256."""
-    _write(
-        path,
+    """Columns id, image, references (list), group, error, image_sha256; for a stream see ``m4i_fast.record_file``."""
+    _write(path, record_table(records, path), group=RECORD_GROUP)
+
+
+def read_records(path: Path) -> list[Record]:
+    """The records of a run, in their order."""
+    return records_of(_read(path, RECORDS))
+
+
+def record_table(records: Sequence[Record], path: Path) -> pa.Table:
+    """Records as a table; ``path`` for the message where a text is not Unicode."""
+    return pa.table(
         {
             "id": _strings([record.id for record in records], path),
             "image": _strings([record.image for record in records], path),
@@ -75,16 +92,16 @@ def write_records(path: Path, records: Sequence[Record]) -> None:
             "group": _strings([record.group or record.id for record in records], path),
             "error": _strings([record.error for record in records], path),
             "image_sha256": _strings([record.image_sha256 for record in records], path),
-        },
+        }
     )
 
 
-def read_records(path: Path) -> list[Record]:
-    """The records of a run, in their order."""
-    rows = _read(path, _RECORDS).to_pylist()
+def records_of(table: pa.Table | pa.RecordBatch) -> list[Record]:
+    """The records that a table holds."""
+    columns = [table.column(name).to_pylist() for name in RECORDS]
     return [
-        Record(row["id"], row["image"], tuple(row["references"]), row["group"], row["error"], row["image_sha256"])
-        for row in rows
+        Record(id_, image, tuple(references), group, error, digest)
+        for id_, image, references, group, error, digest in zip(*columns, strict=True)
     ]
 
 
@@ -267,10 +284,17 @@ def read_membership(path: Path) -> Membership:
     return Membership(tuple(table["id"].to_pylist()), table["is_member"].to_numpy(zero_copy_only=False))
 
 
-def _write(path: Path, columns: Mapping[str, Any], metadata: Mapping[str, str] | None = None) -> None:
-    table = pa.table(dict(columns)).replace_schema_metadata(dict(metadata or {}))
+def _write(
+    path: Path,
+    columns: Mapping[str, Any] | pa.Table,
+    metadata: Mapping[str, str] | None = None,
+    *,
+    group: int | None = None,
+) -> None:
+    table = columns if isinstance(columns, pa.Table) else pa.table(dict(columns))
+    table = table.replace_schema_metadata(dict(metadata or {}))
     with atomic_path(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+        pq.write_table(table, temporary, compression="zstd", row_group_size=group)
         if pq.read_metadata(temporary).num_rows != table.num_rows:
             raise RunError("the table was not written whole", where=path, cure="Check the disk and run again.")
 
@@ -284,6 +308,15 @@ def _read(path: Path, needed: Mapping[str, pa.DataType]) -> pa.Table:
         table = pq.read_table(path, partitioning=None)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"not a readable Parquet file ({error})", where=path, cure="Make it again.") from error
+    return with_columns(table, needed, path)
+
+
+def with_columns(table: pa.Table, needed: Mapping[str, pa.DataType], path: Path) -> pa.Table:
+    """The table with ``needed`` columns of exactly these types.
+
+    Raises:
+        DataError: one is missing, of another type, or (but for those that may) holds nulls.
+    """
     missing = [name for name in needed if name not in table.column_names]
     if missing:
         raise DataError(f"column {', '.join(missing)} is missing; it has {', '.join(table.column_names)}", where=path)

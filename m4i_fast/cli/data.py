@@ -72,7 +72,7 @@ def split(
     hush(quiet or json)
     facts = split_stage_alone(
         out,
-        DataSettings(path=str(data), images=str(images) if images else None, format=format),
+        DataSettings(path=data, images=images, format=format),
         SplitSettings(
             kind="iid",
             target_member=target_member,

@@ -44,17 +44,22 @@ class Protocol(StrEnum):
 
 
 DataFile = Annotated[
-    Path,
+    str,
     typer.Argument(
         metavar="DATA",
         help="Captioned images: COCO JSON, Flickr8k token or captions.txt, IAPR TC-12 folder, R2Gen annotation.json, "
-        "JSONL, CSV or Parquet with columns id,image,caption(s), or a folder of images.",
+        "JSONL, CSV or Parquet with columns id,image,caption(s), WebDataset tars, Parquet with the images in it, or a "
+        "folder of images; a path, or a URL of a store (s3://, gs://, hf://). '{000..127}' and '*' mean several files.",
         show_default=False,
     ),
 ]
 Images = Annotated[
-    Path | None,
-    typer.Option(help="Folder of the images, where it is not the one beside DATA.", show_default=False),
+    str | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Folder of the images, where it is not the one beside DATA; a path or a URL.",
+        show_default=False,
+    ),
 ]
 Format = Annotated[str, typer.Option(help="Format of DATA; 'auto' looks at the file.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.", show_default=False)]

@@ -106,14 +106,14 @@ def query(
     read stays a row with its reason. Stopped or killed, the same command goes on with what has no answer yet.
     """
     from m4i_fast.cli import render
+    from m4i_fast.data.readers import open_records
     from m4i_fast.engines import open_captioner
     from m4i_fast.errors import ConfigError
     from m4i_fast.progress import hush
     from m4i_fast.runs import need_vacant, open_run
     from m4i_fast.stages.query import dry_run as dry
     from m4i_fast.stages.query import query_stage
-    from m4i_fast.stages.records import keep_records, load_records
-    from m4i_fast.stages.settings import DataSettings
+    from m4i_fast.stages.records import keep_stream
 
     hush(quiet or json)
     if (engine is None) == (endpoint is None):
@@ -126,7 +126,7 @@ def query(
     settings = _settings(locals())
     need_vacant(out, own=("shadow", "heads", "split"), mark="records.parquet")
     # Looked at first: a misspelt DATA or ENGINE leaves no folder behind, and with --again all that stands in it.
-    records = load_records(DataSettings(path=str(data), images=str(images) if images else None, format=format))
+    records = open_records(data, images=images, format=format)
     if dry_run:
         said = dry(records, target, settings)
         render.emit_json(said) if json else render.facts("", said)
@@ -135,7 +135,7 @@ def query(
         with open_captioner(engine, provider=provider.value, threads=threads):
             pass
     with open_run(out) as run:
-        keep_records(run, records, again=again)
+        keep_stream(run, records, joins=records.joins, again=again).close()
         done = query_stage(run, target, settings, again=again, refresh=refresh)
     if json:
         render.emit_json(done.facts | {"kept": done.kept, "wall_s": done.wall_s, "run": str(out)})

@@ -135,14 +135,14 @@ def encoders(
 
 def _train(
     work: Any,
-    data: Path,
+    data: str,
     out: Path,
     only: Path | None,
     membership: Path | None,
     settings: Path | None,
     flags: dict[str, Any],
     assign: list[str] | None,
-    images: Path | None,
+    images: str | None,
     form: str,
     json: bool,
     quiet: bool,
@@ -155,7 +155,7 @@ def _train(
     hush(quiet or json)
     base = read_toml(settings) if settings else {}
     merged = merge(base, *(parse_assignment(text) for text in assign or ()), flags)
-    source = DataSettings(path=str(data), images=str(images) if images else None, format=form)
+    source = DataSettings(path=data, images=images, format=form)
     facts = work(source, out, merged, only=only, membership=membership, where=settings or "the command line")
     if json:
         render.emit_json(facts)

@@ -30,8 +30,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from m4i_fast.data.bytes import ImageReader
 from m4i_fast.data.files import open_regular
-from m4i_fast.data.images import decode_small
+from m4i_fast.data.images import AT_A_TIME, decode_small
+from m4i_fast.data.locators import is_local_file
 
 __all__ = [
     "DISTANCE",
@@ -79,21 +81,22 @@ class Signatures:
 
 
 def signatures(paths: Sequence[str], *, threads: int = 1, advance: Callable[[], object] | None = None) -> Signatures:
-    """Signatures of N image files.
+    """Signatures of N pictures.
 
     Args:
-        paths: the files.
+        paths: their files, or locators.
         threads: decoders at work.
         advance: called once a picture, for a progress bar.
     """
     hashes = np.zeros(len(paths), np.uint64)
     thumbnails = np.zeros((len(paths), 16, 16, 3), np.uint8)
     errors: list[str | None] = []
-    for start in range(0, len(paths), CHUNK):
-        part = slice(start, start + CHUNK)
-        pixels, reasons = decode_small(paths[part], 32, threads=threads, advance=advance)
-        hashes[part], thumbnails[part] = signatures_of_pixels(pixels)
-        errors += reasons
+    with ImageReader() as reader:
+        for start in range(0, len(paths), CHUNK):
+            part = slice(start, start + CHUNK)
+            pixels, reasons = decode_small(paths[part], 32, threads=threads, advance=advance, reader=reader)
+            hashes[part], thumbnails[part] = signatures_of_pixels(pixels)
+            errors += reasons
     return Signatures(hashes, thumbnails, tuple(errors))
 
 
@@ -199,24 +202,31 @@ def image_groups(
 def identical_files(paths: Sequence[str]) -> list[tuple[int, ...]]:
     """Groups (of two or more) of files equal byte for byte, by SHA-256; only files of equal length are read.
 
-    Unreadable files and empty ones take no part.
+    Unreadable files and empty ones take no part. What is no file of its own (``m4i_fast.data.locators``) is all read.
     """
     lengths: defaultdict[int, list[int]] = defaultdict(list)
+    apart = [index for index, path in enumerate(paths) if not is_local_file(path)]
     for index, path in enumerate(paths):
         try:
             length = os.stat(path).st_size  # noqa: PTH116
         except (OSError, ValueError):
-            continue
+            continue  # among them all that are no files of their own
         if length:
             lengths[length].append(index)
     digests: defaultdict[bytes, list[int]] = defaultdict(list)
+    with ImageReader() as reader:
+        for start in range(0, len(apart), AT_A_TIME):
+            rows = apart[start : start + AT_A_TIME]
+            for index, content in zip(rows, reader.read([paths[row] for row in rows]), strict=True):
+                if isinstance(content, bytes):
+                    digests[hashlib.sha256(content).digest()].append(index)
     for candidates in lengths.values():
-        if len(candidates) > 1:
+        if len(candidates) > 1 or (candidates and apart):
             for index in candidates:
                 digest = _digest(paths[index])
                 if digest is not None:
                     digests[digest].append(index)
-    return sorted(tuple(group) for group in digests.values() if len(group) > 1)
+    return sorted(tuple(sorted(group)) for group in digests.values() if len(group) > 1)
 
 
 def _digest(path: str) -> bytes | None:

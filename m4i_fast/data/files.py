@@ -7,9 +7,12 @@ import io
 import os
 import stat
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from m4i_fast.errors import DataError
+
+if TYPE_CHECKING:
+    from m4i_fast.data.stores import Source
 
 __all__ = [
     "NotRegularFileError",
@@ -65,26 +68,22 @@ def why_unreadable(error: BaseException) -> str:
     return f"image path is not a valid file name ({error})"
 
 
-def read_bytes(path: Path) -> bytes:
-    """All bytes of a data file.
+def read_bytes(path: Source) -> bytes:
+    """All bytes of a data file, of this machine or of a store.
 
     Raises:
         DataError: it is absent, empty, no regular file, or may not be read.
     """
-    try:
-        with open_regular(path) as file:
-            content = file.read()
-    except FileNotFoundError as error:
-        raise DataError("no such file", where=path, cure="Check the path.") from error
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise DataError(f"cannot be read ({reason})", where=path, cure="Give a file that can be read.") from error
+    from m4i_fast.data.stores import reading
+
+    with reading(path) as file:
+        content = file.read()
     if not content.strip():
         raise DataError("the file is empty", where=path, cure="Give a file with at least one record.")
     return content
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Source) -> str:
     """All text of a UTF-8 file, a byte order mark removed.
 
     Raises:
@@ -116,7 +115,7 @@ def not_utf8(name: object, content: bytes, error: UnicodeDecodeError, *, lines_b
     )
 
 
-def read_json_text(text: str, *, path: Path, line: int | None = None) -> Any:
+def read_json_text(text: str, *, path: object, line: int | None = None) -> Any:
     """Parse JSON; NaN and Infinity, which are no JSON, are refused.
 
     Args:
@@ -144,7 +143,7 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON value")
 
 
-def _at(path: Path, line: int | None) -> str:
+def _at(path: object, line: int | None) -> str:
     return str(path) if line is None else f"{path}:{line}"
 
 

@@ -7,16 +7,21 @@ divided by 257 (integers beyond 16 bits are refused: nothing says which value is
 
 from __future__ import annotations
 
+import io
+import os
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import cache, partial
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from m4i_fast.data.bytes import EMPTY, MAX_BYTES, TOO_LONG, ImageReader
 from m4i_fast.data.files import open_regular, why_unreadable
+from m4i_fast.data.locators import is_local_file
 from m4i_fast.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -27,6 +32,7 @@ __all__ = [
     "Decoded",
     "check_image",
     "decode",
+    "decode_bytes",
     "decode_small",
     "resized",
     "rgb_picture",
@@ -34,6 +40,10 @@ __all__ = [
     "why_undecodable",
 ]
 
+Opening = Callable[[], BinaryIO]
+
+AT_A_TIME = 64
+"""Pictures whose bytes lie in memory at a time, where they are no files."""
 WHITE_16 = 65_535
 MAX_PIXELS = 89_478_485
 """Larger pictures are refused as decompression bombs: Pillow's own limit, a quarter of a gigabyte of RGB."""
@@ -51,73 +61,124 @@ class Decoded(NamedTuple):
 
 
 def decode(
-    paths: Sequence[str], size: int, *, threads: int = 1, advance: Callable[[], object] | None = None
+    images: Sequence[str],
+    size: int,
+    *,
+    threads: int = 1,
+    advance: Callable[[], object] | None = None,
+    reader: ImageReader | None = None,
 ) -> Decoded:
     """Read pictures and resize each straight to ``size`` x ``size`` with Lanczos, as the published attack does.
 
     Args:
-        paths: N image files.
+        images: N locators (``m4i_fast.data.locators``): files, objects of a store, members of tars, cells of Parquet.
         size: side of the square in pixels.
         threads: decoders at work; Pillow releases the interpreter lock.
         advance: called once a picture, for a progress bar.
+        reader: reads what is no file of its own. Give one that lives as long as the work does; without it each call
+            opens the tars and Parquet files anew.
 
     Raises:
         ConfigError: ``size`` or ``threads`` is below 1.
+        ExtraMissing: a picture lies in a store whose package is not installed.
     """
-    return _decode(paths, size, threads, partial(_picture, size=size, draft=False), advance)
+    return _decode_located(images, size, threads, advance, reader, draft=False)
 
 
 def decode_small(
-    paths: Sequence[str], size: int, *, threads: int = 1, advance: Callable[[], object] | None = None
+    images: Sequence[str],
+    size: int,
+    *,
+    threads: int = 1,
+    advance: Callable[[], object] | None = None,
+    reader: ImageReader | None = None,
 ) -> Decoded:
     """As ``decode``, for thumbnails: a large JPEG is read at reduced scale: faster, not bit for bit the same."""
-    return _decode(paths, size, threads, partial(_picture, size=size, draft=True), advance)
+    return _decode_located(images, size, threads, advance, reader, draft=True)
 
 
-def check_image(path: str) -> str | None:
-    """Why ``decode`` could not read this file, or None. The file is read to its end, so truncation is found."""
-    return decode_small([path], 1).errors[0]
+def decode_bytes(
+    contents: Sequence[bytes | str], size: int, *, threads: int = 1, advance: Callable[[], object] | None = None
+) -> Decoded:
+    """As ``decode``, of what ``ImageReader.read`` gave: a picture's bytes, or (text) the reason why there are none."""
+    return _decode(list(map(_opening, contents)), size, threads, advance, draft=False)
+
+
+def check_image(image: str) -> str | None:
+    """Why ``decode`` could not read this picture, or None. It is read to its end, so truncation is found."""
+    return decode_small([image], 1).errors[0]
+
+
+def _decode_located(
+    images: Sequence[str],
+    size: int,
+    threads: int,
+    advance: Callable[[], object] | None,
+    reader: ImageReader | None,
+    *,
+    draft: bool,
+) -> Decoded:
+    if all(map(is_local_file, images)):
+        return _decode([partial(open_regular, image) for image in images], size, threads, advance, draft=draft)
+    parts = []
+    with ExitStack() as stack:
+        reader = reader or stack.enter_context(ImageReader())
+        for start in range(0, len(images), AT_A_TIME):
+            part = images[start : start + AT_A_TIME]
+            fetched = iter(reader.read([image for image in part if not is_local_file(image)]))
+            opening = [
+                partial(open_regular, image) if is_local_file(image) else _opening(next(fetched)) for image in part
+            ]
+            parts.append(_decode(opening, size, threads, advance, draft=draft))
+    errors = tuple(error for each in parts for error in each.errors)
+    return Decoded(np.concatenate([each.pixels for each in parts]), errors)
+
+
+def _opening(content: bytes | str) -> Opening:
+    return partial(io.BytesIO, content) if isinstance(content, bytes) else partial(_refuse, content)
+
+
+def _refuse(reason: str) -> BinaryIO:
+    raise _KnownError(reason)
 
 
 def _decode(
-    paths: Sequence[str],
-    size: int,
-    threads: int,
-    read: Callable[[str], npt.NDArray[np.uint8]],
-    advance: Callable[[], object] | None,
+    opening: Sequence[Opening], size: int, threads: int, advance: Callable[[], object] | None, *, draft: bool
 ) -> Decoded:
     if size < 1 or threads < 1:
         raise ConfigError(f"image size {size} and threads {threads} must be at least 1", where="decode")
-    pixels = np.zeros((len(paths), size, size, 3), np.uint8)
-    errors: list[str | None] = [None] * len(paths)
+    pixels = np.zeros((len(opening), size, size, 3), np.uint8)
+    errors: list[str | None] = [None] * len(opening)
     tame_pillow()
 
     def fill(index: int) -> None:
         try:
-            pixels[index] = read(paths[index])
+            with opening[index]() as file:
+                pixels[index] = _picture(file, size=size, draft=draft)
         except Exception as error:  # Pillow's readers raise whatever a broken file leads them to
             errors[index] = why_undecodable(error)
         if advance is not None:
             advance()
 
-    if threads == 1 or len(paths) < 2:
-        for index in range(len(paths)):
+    if threads == 1 or len(opening) < 2:
+        for index in range(len(opening)):
             fill(index)
     else:
         with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(fill, range(len(paths))))
+            list(pool.map(fill, range(len(opening))))
     return Decoded(pixels, tuple(errors))
+
+
+class _KnownError(Exception):
+    """Its text is the reason already."""
 
 
 class _TooLargeError(Exception):
     """More pixels than ``MAX_PIXELS``."""
 
 
-def _picture(path: str, *, size: int, draft: bool) -> npt.NDArray[np.uint8]:
-    with open_regular(path) as file:
-        if not file.peek(1):
-            raise EOFError("image file is empty")
-        return resized(rgb_picture(file, hint=2 * size if draft else None), size)
+def _picture(file: BinaryIO, *, size: int, draft: bool) -> npt.NDArray[np.uint8]:
+    return resized(rgb_picture(file, hint=2 * size if draft else None), size)
 
 
 def rgb_picture(file: BinaryIO, *, hint: int | None = None) -> Image.Image:
@@ -132,6 +193,12 @@ def rgb_picture(file: BinaryIO, *, hint: int | None = None) -> Image.Image:
     """
     from PIL import Image
 
+    length = file.seek(0, os.SEEK_END)
+    if not length:
+        raise _KnownError(EMPTY)
+    if length > MAX_BYTES:
+        raise _KnownError(TOO_LONG)
+    file.seek(0)
     with Image.open(file, formats=_formats()) as image:
         if image.width * image.height > MAX_PIXELS:
             raise _TooLargeError(f"image of {image.width} x {image.height} pixels is too large")
@@ -188,7 +255,7 @@ def why_undecodable(error: Exception) -> str:
     """What a reader raised, in plain words; it becomes a record's ``error``."""
     from PIL import Image, UnidentifiedImageError
 
-    if isinstance(error, EOFError) and str(error) == "image file is empty":
+    if isinstance(error, _KnownError):
         return str(error)
     if isinstance(error, _TooLargeError | Image.DecompressionBombError | Image.DecompressionBombWarning):
         return f"image is too large: more than {MAX_PIXELS:,} pixels"

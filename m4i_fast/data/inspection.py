@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from m4i_fast.data.readers import read_table
+from m4i_fast.data.stores import Source
 from m4i_fast.types import Record
 
 __all__ = ["Inspection", "inspect"]
@@ -65,9 +65,9 @@ class Inspection:
 
 
 def inspect(
-    path: Path,
+    path: Source | str,
     *,
-    images: Path | None = None,
+    images: Source | str | None = None,
     format: str = "auto",  # noqa: A002 - the option's name
     near_duplicates: bool = False,
     show: int = 3,

@@ -11,6 +11,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from m4i_fast.data.bytes import ImageReader
 from m4i_fast.engines.endpoints import Endpoint, Generation, Picture, Secret, TensorNames, event_loop, open_endpoint
 from m4i_fast.errors import EngineError
 from m4i_fast.progress import progress
@@ -253,11 +254,11 @@ class _Job:
         """The first pictures that can be read, of records that are spread over all."""
         found: list[Picture] = []
         rows = len(self.records)
-        with ThreadPoolExecutor(1) as pool:
+        with ImageReader() as reader, ThreadPoolExecutor(1) as pool:
             for start in sorted({rows * share // CANARIES for share in range(CANARIES)}):
                 block = self.records.block(start, min(rows, start + 16))
                 for record in block:
-                    (made,) = sendable([Wanted(0, record, PLAIN)], endpoint, pool, 1)
+                    (made,) = sendable([Wanted(0, record, PLAIN)], endpoint, reader, pool, 1)
                     if made.picture is not None:
                         found.append(made.picture)
                         break

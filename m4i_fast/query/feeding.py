@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 
 import numpy as np
 import numpy.typing as npt
 
+from m4i_fast.data.bytes import ImageReader
 from m4i_fast.data.images import tame_pillow
+from m4i_fast.data.locators import is_local_file
 from m4i_fast.query.pictures import Batch, Filled, fill
 from m4i_fast.types import ImageBatch
 
@@ -21,8 +24,9 @@ __all__ = ["AHEAD", "Fed", "Feed", "feeding"]
 AHEAD = 2
 """Batches that wait for the model: enough to hide a slow picture, too few to fill the memory."""
 
-CHUNK = 4
-"""Rows that one thread takes at a time: few, so that all are done at the same time."""
+CHUNK, FAR_CHUNK = 4, 16
+"""Rows that one thread takes at a time: few, so that all are done at the same time; more where neighbours are fetched
+from a store by one request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +85,10 @@ class Feed:
     def _begin(self, goal: int) -> None:
         while len(self._waiting) < goal and (batch := next(self._batches, None)) is not None:
             pixels = self._buffer(len(batch))
-            starts = range(0, len(batch), CHUNK)
+            step = CHUNK if is_local_file(batch[0].record.image) else FAR_CHUNK
+            starts = range(0, len(batch), step)
             parts = [
-                self._pool.submit(self._work, batch[at : at + CHUNK], pixels[at : min(at + CHUNK, len(batch))])
+                self._pool.submit(self._work, batch[at : at + step], pixels[at : min(at + step, len(batch))])
                 for at in starts
             ]
             self._waiting.append((batch, pixels, parts))
@@ -104,7 +109,7 @@ def feeding(
     *,
     threads: int,
     ahead: int = AHEAD,
-    work: Callable[[Batch, npt.NDArray[np.uint8]], Filled] = fill,
+    work: Callable[[Batch, npt.NDArray[np.uint8]], Filled] | None = None,
 ) -> Iterator[Feed]:
     """Make batches ready ahead of their use.
 
@@ -113,13 +118,14 @@ def feeding(
         size: side of the pictures in pixels.
         threads: at work.
         ahead: batches in front of the one that is in use.
-        work: fills some rows; ``fill`` unless pictures come from elsewhere.
+        work: fills some rows; None: reads and decodes their pictures.
 
     Leaving the block ends the threads at the picture that each is at.
     """
     tame_pillow()
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="m4i-decode")
-    try:
-        yield Feed(pool, batches, size, ahead, work)
-    finally:
-        pool.shutdown(cancel_futures=True)
+    with ImageReader() as reader:
+        pool = ThreadPoolExecutor(threads, thread_name_prefix="m4i-decode")
+        try:
+            yield Feed(pool, batches, size, ahead, work or partial(fill, reader=reader))
+        finally:
+            pool.shutdown(cancel_futures=True)

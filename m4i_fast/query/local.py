@@ -14,7 +14,7 @@ from m4i_fast.engines.protocol import Captioner, OutOfMemory
 from m4i_fast.progress import say
 from m4i_fast.query.feeding import AHEAD, Fed, feeding
 from m4i_fast.query.ledger import Answer
-from m4i_fast.query.pictures import Batch, Filled, fill
+from m4i_fast.query.pictures import Batch, Filled
 from m4i_fast.query.plan import Plan
 from m4i_fast.query.writing import writing
 from m4i_fast.types import Generations, ImageBatch
@@ -57,7 +57,7 @@ def answer_batches(
     threads: int,
     advance: Callable[[int, str], object],
     ahead: int = AHEAD,
-    work: Callable[[Batch, npt.NDArray[np.uint8]], Filled] = fill,
+    work: Callable[[Batch, npt.NDArray[np.uint8]], Filled] | None = None,
 ) -> Clock:
     """Answer all batches; returns when every answer is committed.
 
@@ -69,7 +69,7 @@ def answer_batches(
         threads: that decode pictures.
         advance: told how many questions are done, and a note, after each batch.
         ahead: batches made ready in front of the engine.
-        work: makes pictures ready; ``fill`` unless they come from elsewhere.
+        work: makes pictures ready; None: reads and decodes them.
 
     Raises:
         RunFailed: the engine or the disk failed; what was answered before is committed.

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
 from m4i_fast.errors import DataError
+from m4i_fast.record_file import RecordFile
 from m4i_fast.types import Record
 
-__all__ = ["ListedRecords", "Records"]
+__all__ = ["FiledRecords", "ListedRecords", "Records"]
+
+
+FIELDS = ("id", "image", "error", "image_sha256")
+"""What an answer depends on, of a record."""
+
+NONE, SEPARATOR, END = "\x00", "\x1f", "\x1e"
 
 
 @runtime_checkable
@@ -27,6 +40,42 @@ class Records(Protocol):
         ...
 
 
+class FiledRecords:
+    """The ``records.parquet`` of a run, read a part at a time; opened anew in each process that it is sent to.
+
+    Raises:
+        DataError: it holds no record, or is damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = RecordFile(path)
+        _need_some(len(self._file))
+
+    def __reduce__(self) -> tuple[type[FiledRecords], tuple[Path]]:
+        return FiledRecords, (self.path,)
+
+    def __len__(self) -> int:
+        return len(self._file)
+
+    def block(self, start: int, stop: int) -> Sequence[Record]:
+        """Records ``start`` to ``stop``."""
+        return self._file.block(start, stop)
+
+    def digest(self) -> str:
+        """As the protocol says."""
+        rows = hashlib.sha256()
+        file = pq.ParquetFile(self.path)
+        for batch in file.iter_batches(65_536, columns=list(FIELDS)):
+            columns = [pc.fill_null(batch[name].cast(pa.large_string()), NONE) for name in FIELDS]
+            end, separator = (pa.scalar(mark, pa.large_string()) for mark in (END, SEPARATOR))
+            joined = pc.binary_join_element_wise(*columns, end, separator)
+            _, offsets, text = joined.buffers()
+            edges = np.frombuffer(offsets, np.int64)[joined.offset : joined.offset + len(joined) + 1]
+            rows.update(memoryview(text)[edges[0] : edges[-1]])
+        return rows.hexdigest()
+
+
 class ListedRecords:
     """Records in memory.
 
@@ -35,8 +84,7 @@ class ListedRecords:
     """
 
     def __init__(self, records: Sequence[Record]) -> None:
-        if not records:
-            raise DataError("there is no record to ask about", cure="Check the data with: m4i-fast data inspect DATA")
+        _need_some(len(records))
         seen: set[str] = set()
         for record in records:
             if record.id in seen:
@@ -55,11 +103,12 @@ class ListedRecords:
         """As the protocol says."""
         rows = hashlib.sha256()
         for record in self._records:
-            fields = (record.id, record.image, record.error, record.image_sha256)
+            fields = [NONE if value is None else value for value in (getattr(record, name) for name in FIELDS)]
             # Names of files need not be UTF-8.
-            rows.update(
-                ("\x1f".join("\x00" if each is None else each for each in fields) + "\x1f\x1e").encode(
-                    "utf-8", "surrogatepass"
-                )
-            )
+            rows.update(SEPARATOR.join([*fields, END]).encode("utf-8", "surrogatepass"))
         return rows.hexdigest()
+
+
+def _need_some(count: int) -> None:
+    if not count:
+        raise DataError("there is no record to ask about", cure="Check the data with: m4i-fast data inspect DATA")

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from m4i_fast.data.bytes import ImageReader
 from m4i_fast.engines.endpoints import Busy, Endpoint, Generation, Picture, Reply, Witness
 from m4i_fast.errors import BudgetSpent, RunFailed
 from m4i_fast.progress import say
@@ -105,9 +106,23 @@ async def ask_endpoint(
     """
     with ExitStack() as stack:
         writer = stack.enter_context(writing(ledger.path, plan))
+        reader = stack.enter_context(ImageReader())
         pool = stack.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="m4i-picture"))
         asker = _Asker(
-            endpoint, plan, ledger, generation, manners, budget, cache, refresh, canary, pace, advance, writer, threads
+            endpoint,
+            plan,
+            ledger,
+            generation,
+            manners,
+            budget,
+            cache,
+            refresh,
+            canary,
+            pace,
+            advance,
+            writer,
+            reader,
+            threads,
         )
         await asker.work(pool)
         asker.tally.clock.write_s, asker.tally.clock.wait_write_s = writer.write_s, writer.wait_s
@@ -129,6 +144,7 @@ class _Asker:
         pace: Pace,
         advance: Callable[[int, str], object],
         writer: Writer,
+        reader: ImageReader,
         threads: int,
     ) -> None:
         self._endpoint = endpoint
@@ -142,6 +158,7 @@ class _Asker:
         self._canary = canary
         self._advance = advance
         self._writer = writer
+        self._reader = reader
         self._threads = threads
         self._witness = Witness(**(ledger.recall("witness") or {"version": endpoint.identity.version}))
         self._known_witness = self._facts_of_witness()
@@ -200,7 +217,7 @@ class _Asker:
         self, questions: list[int], pool: ThreadPoolExecutor
     ) -> list[tuple[Sendable, bytes | None, Reply | None]]:
         (batch,) = self._plan.batches(iter([questions]))
-        made = sendable(batch, self._endpoint, pool, self._threads)
+        made = sendable(batch, self._endpoint, self._reader, pool, self._threads)
         keys = [
             None
             if self._cache is None or each.sha256 is None

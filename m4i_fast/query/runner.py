@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from m4i_fast.data.bytes import ImageReader
 from m4i_fast.engines import open_captioner
 from m4i_fast.engines.protocol import Captioner
 from m4i_fast.errors import ConfigError, EngineError, RunError, RunFailed
@@ -273,7 +274,8 @@ def _size(batch: int | Literal["auto"], provider: str, ledger: Ledger, whole: Pl
     numbers = next(whole.missing(ledger, batch_size("auto", provider)))
     (rows,) = whole.batches(iter([numbers]))
     pixels = np.zeros((len(rows), captioner.image_size, captioner.image_size, 3), np.uint8)
-    filled = fill(rows, pixels)
+    with ImageReader() as reader:
+        filled = fill(rows, pixels, reader)
     good = [row for row, error in enumerate(filled.errors) if error is None]
     if not good:
         return batch_size("auto", provider)

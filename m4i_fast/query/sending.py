@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from m4i_fast.data.bytes import ImageReader
 from m4i_fast.data.images import resized, rgb_picture, why_undecodable
 from m4i_fast.data.variants import varied
 from m4i_fast.engines.endpoints import Endpoint, Picture
-from m4i_fast.query.pictures import Wanted, read_image
+from m4i_fast.query.pictures import Wanted, read_images
 
 __all__ = ["Sendable", "sendable"]
 
@@ -41,22 +42,26 @@ class Sendable:
     sha256: bytes | None
 
 
-def sendable(questions: Sequence[Wanted], endpoint: Endpoint, pool: Executor, threads: int) -> list[Sendable]:
+def sendable(
+    questions: Sequence[Wanted], endpoint: Endpoint, reader: ImageReader, pool: Executor, threads: int
+) -> list[Sendable]:
     """Make questions ready, in order; each of the pool's threads takes a share."""
     share = -(-len(questions) // threads)
     starts = range(0, len(questions), share)
-    shares = pool.map(lambda at: [_one(wanted, endpoint) for wanted in questions[at : at + share]], starts)
+    shares = pool.map(lambda at: _some(questions[at : at + share], endpoint, reader), starts)
     return [made for part in shares for made in part]
 
 
-def _one(wanted: Wanted, endpoint: Endpoint) -> Sendable:
-    record, ask = wanted.record, wanted.ask
-    if record.error is not None:
-        return Sendable(wanted, None, record.error, None)
-    digest = None
+def _some(questions: Sequence[Wanted], endpoint: Endpoint, reader: ImageReader) -> list[Sendable]:
+    contents = read_images([wanted.record for wanted in questions], reader)
+    return [_one(wanted, content, endpoint) for wanted, content in zip(questions, contents, strict=True)]
+
+
+def _one(wanted: Wanted, content: bytes | str, endpoint: Endpoint) -> Sendable:
+    if isinstance(content, str):
+        return Sendable(wanted, None, content, None)
+    ask, digest = wanted.ask, hashlib.sha256(content).digest()
     try:
-        content = read_image(record)
-        digest = hashlib.sha256(content).digest()
         if endpoint.wants == "pixels":
             image = varied(rgb_picture(io.BytesIO(content)), ask.variant, key=digest.hex(), sample=ask.sample)
             pixels = np.ascontiguousarray(resized(image, endpoint.image_size or 0))

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -97,7 +97,7 @@ def riskiest(
                 false_alarms=None if alarms is None else int(alarms[index]),
                 non_members=non_members,
                 overlap=value if value is not None and np.isfinite(value) else None,
-                picture=thumbnail((images or Path()) / record.image) if record.image else None,
+                picture=_picture_of(record.image, images) if record.image else None,
             )
         )
     return rows
@@ -121,7 +121,22 @@ def false_alarms(
     return len(values) - np.searchsorted(values, at, side="left"), len(values)
 
 
-def thumbnail(path: Path) -> str | None:
+def _picture_of(image: str, images: Path | None) -> str | None:
+    from m4i_fast.data.bytes import ImageReader
+    from m4i_fast.data.locators import is_local_file
+    from m4i_fast.errors import UserError
+
+    if is_local_file(image):
+        return thumbnail((images or Path()) / image)
+    try:
+        with ImageReader(threads=1) as reader:
+            content = reader.read([image])[0]
+    except UserError:  # a store's package is missing here
+        return None
+    return thumbnail(io.BytesIO(content)) if isinstance(content, bytes) else None
+
+
+def thumbnail(picture_file: Path | BinaryIO) -> str | None:
     """The picture as a ``data:`` URL: a fresh JPEG of at most 160 pixels a side, upright, without metadata.
 
     Returns:
@@ -130,11 +145,11 @@ def thumbnail(path: Path) -> str | None:
     from PIL import Image, ImageOps
 
     try:
-        if not path.is_file():
+        if isinstance(picture_file, Path) and not picture_file.is_file():
             return None
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # a decompression bomb is a warning first
-            with Image.open(path) as opened:
+            with Image.open(picture_file) as opened:
                 opened.draft("RGB", (2 * LONGEST_SIDE, 2 * LONGEST_SIDE))
                 picture = ImageOps.exif_transpose(opened)
                 picture = _eight_bits(picture)

@@ -258,7 +258,8 @@ def _check_files(settings: AuditSettings, sides: Mapping[str, SideSettings]) -> 
         files["encoders.data.path"] = encoders.data.path if encoders.data else None
         files["encoders.train.weights"] = encoders.train.weights if encoders.train else None
     for key, file in files.items():
-        if file is not None and not Path(file).exists():
+        by_pattern = key.endswith("data.path") and file is not None and any(sign in file for sign in "{*?[")
+        if file is not None and "://" not in file and not by_pattern and not Path(file).exists():
             raise ConfigError(f"no such file or folder: {file}", where=key, cure="Check the path in the settings.")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,10 +66,10 @@ def _query(
     from m4i_fast.engines.protocol import MODEL_GAVE
     from m4i_fast.query import Asks
     from m4i_fast.query.parts import clear_parts
+    from m4i_fast.query.records import FiledRecords
     from m4i_fast.stages.join import generations_of
-    from m4i_fast.tables import read_records
 
-    records = read_records(run.path("records.parquet"))
+    records = FiledRecords(run.path("records.parquet"))
     asks = Asks(settings.augment, settings.samples)
     if isinstance(target, str):
         from m4i_fast.query import query
@@ -88,7 +88,8 @@ def _query(
     else:
         report = _query_endpoint(run, records, target, asks, again=again, refresh=refresh)
     if report.errors == report.rows:
-        reasons = [str(error) for error in generations_of(run, records).errors]
+        first = records.block(0, len(records))
+        reasons = [str(error) for error in generations_of(run, first).errors]
         clear_parts(run)  # not one answer in them
         at_model = [reason for reason in reasons if reason.startswith((MODEL_GAVE, "the endpoint"))]
         if at_model:
@@ -101,7 +102,7 @@ def _query(
             )
         raise DataError(
             f"not one of {report.rows} images can be read; the first: {reasons[0]}",
-            where=records[0].image,
+            where=first[0].image,
             cure="Check the paths in DATA, or give the folder of the images with --images.",
         )
     return report.facts()
@@ -140,22 +141,22 @@ def _query_endpoint(
     )
 
 
-def dry_run(records: Sequence[Record], target: str | EndpointSettings, settings: QuerySettings) -> dict[str, Any]:
+def dry_run(records: Iterable[Record], target: str | EndpointSettings, settings: QuerySettings) -> dict[str, Any]:
     """What a query would ask of a fresh run, and what it may cost at most; nothing is sent.
 
-    ``bytes`` are those of the image files that are there; tokens of a prompt are not known before they are counted.
+    ``images`` are those that are there, as far as can be told without fetching them; ``bytes`` those of files. The
+    tokens of a prompt are not known before the endpoint counts them.
     """
     from m4i_fast.query import Asks
 
-    asks = Asks(settings.augment, settings.samples)
-    readable = [Path(record.image) for record in records if record.error is None]
-    there = [path.stat().st_size for path in readable if path.is_file()]
-    said: dict[str, Any] = {
-        "records": len(records),
-        "images_found": len(there),
-        "queries": len(there) * len(asks),
-        "bytes": sum(there) * len(asks),
-    }
+    count = found = size = 0
+    for record in records:
+        count += 1
+        length = _length(record)
+        if length is not None:
+            found, size = found + 1, size + length
+    asks = len(Asks(settings.augment, settings.samples))
+    said: dict[str, Any] = {"records": count, "images": found, "queries": found * asks, "bytes": size * asks}
     if isinstance(target, str):
         return said
     rate = _qps(target)
@@ -168,6 +169,20 @@ def dry_run(records: Sequence[Record], target: str | EndpointSettings, settings:
         "allowed_queries": target.max_queries,
         "allowed_cost": target.max_cost,
     }
+
+
+def _length(record: Record) -> int | None:
+    """Bytes of an image; 0 where it lies in a store; None where there is none."""
+    from m4i_fast.data.locators import is_local_file
+
+    if record.error is not None:
+        return None
+    if not is_local_file(record.image):
+        return 0
+    try:
+        return Path(record.image).stat().st_size
+    except (OSError, ValueError):
+        return None
 
 
 def endpoint_address(target: EndpointSettings) -> Any:

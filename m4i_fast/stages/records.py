@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from pathlib import Path
+from itertools import zip_longest
+from typing import TYPE_CHECKING
 
 from m4i_fast.errors import DataError, RunError
 from m4i_fast.progress import progress
-from m4i_fast.runs import Run
+from m4i_fast.runs import TEMPORARY, Run
 from m4i_fast.stages.settings import DataSettings
 from m4i_fast.types import Record
 
-__all__ = ["keep_records", "load_records", "need_pictures", "records_stage"]
+if TYPE_CHECKING:
+    from m4i_fast.record_file import RecordFile
+
+__all__ = ["keep_records", "keep_stream", "load_records", "need_pictures", "records_stage"]
 
 
 def load_records(source: DataSettings) -> list[Record]:
@@ -22,10 +27,9 @@ def load_records(source: DataSettings) -> list[Record]:
     """
     from m4i_fast.data.readers import read_records
 
-    path = Path(source.path)
-    records = read_records(path, images=Path(source.images) if source.images else None, format=source.format)
+    records = read_records(source.path, images=source.images, format=source.format)
     if not records:
-        raise DataError("no records in it", where=path, cure="Look with: m4i-fast data inspect " + source.path)
+        raise DataError("no records in it", where=source.path, cure=f"Look with: m4i-fast data inspect {source.path}")
     return records
 
 
@@ -34,38 +38,71 @@ def records_stage(run: Run, source: DataSettings, *, again: bool = False) -> lis
 
     Raises:
         DataError: as ``load_records``.
-        RunError: as ``keep_records``.
+        RunError: as ``keep_stream``.
     """
-    return keep_records(run, load_records(source), again=again)
+    from m4i_fast.data.readers import open_records
+
+    stream = open_records(source.path, images=source.images, format=source.format)
+    with keep_stream(run, stream, joins=stream.joins, again=again) as kept:
+        return list(kept)
 
 
 def keep_records(run: Run, records: list[Record], *, again: bool = False) -> list[Record]:
-    """Write ``records.parquet``, each record with the hash of its picture; a run that holds the same is left as it is.
+    """``keep_stream`` of a list.
 
     Raises:
+        RunError: as ``keep_stream``.
+    """
+    with keep_stream(run, records, again=again) as kept:
+        return list(kept)
+
+
+def keep_stream(
+    run: Run, records: Iterable[Record], *, joins: Callable[[], bool] | None = None, again: bool = False
+) -> RecordFile:
+    """Write ``records.parquet``, each record with the hash of its image file; the same records are left as they are.
+
+    Memory does not depend on their number. Pictures that are no files of this machine have no hash here: they are
+    fetched once, by the query, and hashed then.
+
+    Args:
+        run: the open run.
+        records: in any order.
+        joins: whether those of one id are captions of one record, asked when all were read.
+        again: answers about other records may go.
+
+    Raises:
+        DataError: two records have one id; or whatever ``records`` raises.
         RunError: the run holds answers about other records or pictures, and ``again`` does not say that they may go.
     """
-    from m4i_fast.data.fingerprints import fingerprinted
+    from m4i_fast.data.fingerprints import fingerprint_stream
     from m4i_fast.query.parts import clear_parts, part_paths
-    from m4i_fast.tables import read_records, write_records
+    from m4i_fast.record_file import RecordFile, write_record_stream
 
-    ordered = sorted(records, key=lambda record: record.id)
-    ordered = [_as_kept(record) for record in fingerprinted(ordered, _digests(ordered))]
-    path = run.path("records.parquet")
-    held = read_records(path) if path.exists() else None
-    if held == ordered:
-        return ordered
-    # Refused before it is replaced: a run's answers and its records must stay of one another.
-    if held is not None and _asked(held) != _asked(ordered) and part_paths(run):
-        if not again:
-            raise RunError(
-                _difference(held, ordered),
-                where=run.root,
-                cure="Choose another folder with --out, or replace what stands in it with: m4i-fast query ... --again",
+    path, fresh = run.path("records.parquet"), run.path(f"{TEMPORARY}fresh-records.parquet")
+    try:
+        with progress("hash images", None) as advance:
+            write_record_stream(
+                fresh,
+                records,
+                join=joins or False,
+                finish=lambda ordered: fingerprint_stream(map(_as_kept, ordered), advance=advance),
             )
-        clear_parts(run)
-    write_records(path, ordered)
-    return read_records(path)
+        # Refused before it is replaced: a run's answers and its records must stay of one another.
+        if path.exists():
+            with RecordFile(path) as held, RecordFile(fresh) as given:
+                same, difference = _compared(held, given)
+            if same:
+                return RecordFile(path)
+            if difference is not None and part_paths(run):
+                if not again:
+                    cure = "Choose another folder with --out, or replace what stands in it with: m4i-fast query ... "
+                    raise RunError(difference, where=run.root, cure=cure + "--again")
+                clear_parts(run)
+        fresh.replace(path)
+        return RecordFile(path)
+    finally:
+        fresh.unlink(missing_ok=True)
 
 
 def need_pictures(run: Run) -> None:
@@ -76,41 +113,48 @@ def need_pictures(run: Run) -> None:
     Raises:
         RunError: pictures have changed or gone since.
     """
-    from m4i_fast.tables import read_records
+    from m4i_fast.data.fingerprints import image_digests
+    from m4i_fast.data.locators import is_local_file
+    from m4i_fast.record_file import RecordFile
+    from m4i_fast.tables import RECORD_GROUP
 
-    records = [
-        record for record in read_records(run.path("records.parquet")) if record.image_sha256 and not record.error
-    ]
-    changed = [
-        record.image for record, digest in zip(records, _digests(records), strict=True) if digest != record.image_sha256
-    ]
+    count, changed = 0, []
+    with RecordFile(run.path("records.parquet")) as held, progress("hash images", len(held)) as advance:
+        for start in range(0, len(held), RECORD_GROUP):
+            block = held.block(start, start + RECORD_GROUP)
+            # What is fetched from elsewhere is not fetched once more for this: its hash is checked where it is decoded.
+            records = [each for each in block if each.image_sha256 and not each.error and is_local_file(each.image)]
+            count += len(records)
+            digests = image_digests(records, advance=advance)
+            changed += [
+                each.image for each, digest in zip(records, digests, strict=True) if digest != each.image_sha256
+            ]
     if changed:
         raise RunError(
-            f"{len(changed)} of {len(records)} images are not those that the model was asked about: changed or gone; "
+            f"{len(changed)} of {count} images are not those that the model was asked about: changed or gone; "
             f"the first: {changed[0]}",
             where=run.root,
             cure="Put them back, or ask anew: m4i-fast query ... --again",
         )
 
 
-def _digests(records: list[Record]) -> list[str | None]:
-    from m4i_fast.data.fingerprints import image_digests
+def _compared(held: Iterable[Record], given: Iterable[Record]) -> tuple[bool, str | None]:
+    """Whether they are the same; and why answers about ``held`` are none about ``given``, None where they are.
 
-    with progress("hash images", len(records)) as advance:
-        return image_digests(records, advance=advance)
-
-
-def _asked(records: list[Record]) -> list[tuple[str, str, str | None, str | None]]:
-    """What an answer depends on; captions and groups may be corrected without asking the model again."""
-    return [(record.id, record.image, record.error, record.image_sha256) for record in records]
-
-
-def _difference(held: list[Record], given: list[Record]) -> str:
-    """Why answers about ``held`` are none about ``given``."""
-    if [(record.id, record.image) for record in held] != [(record.id, record.image) for record in given]:
-        return "this run holds answers about other records"
-    changed = [new.image for old, new in zip(held, given, strict=True) if _asked([old]) != _asked([new])]
-    return f"{len(changed)} of {len(held)} images have changed since they were asked about, the first: {changed[0]}"
+    An answer depends on the picture alone; captions and groups may be corrected without asking the model again.
+    """
+    same, count = True, 0
+    changed: list[str] = []
+    for old, new in zip_longest(held, given):
+        if old is None or new is None or (old.id, old.image) != (new.id, new.image):
+            return False, "this run holds answers about other records"
+        count += 1
+        same = same and old == new
+        if (old.error, old.image_sha256) != (new.error, new.image_sha256):
+            changed.append(new.image)
+    if not changed:
+        return same, None
+    return False, f"{len(changed)} of {count} images have changed since they were asked about, the first: {changed[0]}"
 
 
 def _as_kept(record: Record) -> Record:

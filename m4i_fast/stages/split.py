@@ -25,8 +25,10 @@ __all__ = ["split_stage", "split_stage_alone"]
 
 def split_stage_alone(out: Path, data: DataSettings, settings: SplitSettings, *, seed: int) -> dict[str, Any]:
     """Split ``data`` into ``out``; gives the counts, and whether the same split stood there (``kept``)."""
+    from m4i_fast.data.readers import open_records
+
     if not Path(data.path).exists():
-        load_records(data)  # raises with what is wrong with it, before a folder is made
+        open_records(data.path, images=data.images, format=data.format)  # what is not there leaves no folder behind
     need_vacant(out, own=(), mark="split.json")
     with open_run(out) as run:
         done = split_stage(run, data, settings, seed=seed, folder=".")
@@ -126,7 +128,7 @@ def _column(data: DataSettings, settings: SplitSettings, _: int) -> tuple[Split,
     from m4i_fast.data.readers import read_table
     from m4i_fast.data.splits import ids_by_column, split_supplied
 
-    table = read_table(Path(data.path), images=Path(data.images) if data.images else None, format=data.format)
+    table = read_table(data.path, images=data.images, format=data.format)
     if settings.column not in table.columns:
         has = ", ".join(table.columns) or "none"
         raise ConfigError(f"the data has no column '{settings.column}'; it has: {has}", where="split.column")

@@ -65,9 +65,11 @@ class Pictures:
         """SHA-256 of each picture's content, the file as it lies there; empty where it cannot be opened."""
         if self._pixels is not None:
             return [hashlib.sha256(row.tobytes()).hexdigest() for row in self._pixels]
+        from m4i_fast.data.bytes import ImageReader
         from m4i_fast.data.fingerprints import image_digests
 
-        return [digest or "" for digest in image_digests(self._records)]
+        with ImageReader() as reader:
+            return [digest or "" for digest in image_digests(self._records, reader=reader)]
 
     def rows(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.uint8], list[str | None]]:
         """Pixels uint8 [n, S, S, 3] of some rows, zero where unreadable, and the reasons."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from m4i_fast.data.files import read_json_text, read_text
 from m4i_fast.data.readers.gather import Gathering, RecordSet, identifier
 from m4i_fast.data.readers.places import Places
+from m4i_fast.data.stores import Source
 from m4i_fast.errors import DataError
 
 __all__ = ["read_coco"]
@@ -15,7 +15,7 @@ __all__ = ["read_coco"]
 CURE = "Give a COCO captions file, such as captions_val2017.json."
 
 
-def read_coco(path: Path, images: Path | None) -> RecordSet:
+def read_coco(path: Source, images: Source | None) -> RecordSet:
     """One record an image, ``id`` = the image's id, references in the file's order; column ``split`` where it is given.
 
     Raises:
@@ -56,7 +56,7 @@ def read_coco(path: Path, images: Path | None) -> RecordSet:
     return gathering.finish(captioned=True)
 
 
-def _list_of(content: dict[str, Any], key: str, path: Path) -> list[Any]:
+def _list_of(content: dict[str, Any], key: str, path: Source) -> list[Any]:
     value = content.get(key)
     if not isinstance(value, list):
         raise DataError(f"no list '{key}' at the top level", where=path, cure=CURE)

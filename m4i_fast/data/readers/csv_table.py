@@ -5,30 +5,29 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from m4i_fast.data.files import read_json_text, read_text
-from m4i_fast.data.readers.columns import CURE, Row, records_from_rows
-from m4i_fast.data.readers.gather import RecordSet
+from m4i_fast.data.readers.columns import CURE, Row
+from m4i_fast.data.stores import Source
 from m4i_fast.errors import DataError
 
-__all__ = ["csv_rows", "read_csv"]
+__all__ = ["csv_rows", "csv_table_rows"]
 
 LONGEST_CELL = 1 << 26
 """Characters; the csv module's own limit of 131,072 is below what five long reports take."""
 
 
-def read_csv(path: Path, images: Path | None) -> RecordSet:
-    """Records of a CSV file; empty cells are absent values.
+def csv_table_rows(path: Source) -> Iterator[Row]:
+    """``csv_rows`` with the lists in cells of ``captions`` read.
 
     Raises:
-        DataError: malformed (row number and line), or as ``records_from_rows``.
+        DataError: as ``csv_rows``, or a cell of ``captions`` is no JSON list.
     """
-    return records_from_rows(path, "csv", map(_with_lists, csv_rows(path)), images)
+    return map(_with_lists, csv_rows(path))
 
 
-def csv_rows(path: Path) -> Iterator[Row]:
+def csv_rows(path: Source) -> Iterator[Row]:
     """Rows of a CSV file by column name (lower case), an empty cell as None; blank lines are skipped.
 
     ``where`` is ``path:line`` (where the row begins; a quoted cell may hold line ends), then the number of the row.
@@ -43,7 +42,7 @@ def csv_rows(path: Path) -> Iterator[Row]:
         csv.field_size_limit(before)
 
 
-def _csv_rows(path: Path) -> Iterator[Row]:
+def _csv_rows(path: Source) -> Iterator[Row]:
     delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
     reader = csv.reader(io.StringIO(read_text(path), newline=""), delimiter=delimiter, strict=True)
     names: list[str] | None = None
@@ -93,7 +92,7 @@ def _list(cell: str, where: str) -> list[Any]:
             cure='Write ["first caption", "second"], or use column \'caption\' with a row a caption.',
         )
     try:
-        value = read_json_text(cell, path=Path("captions"))
+        value = read_json_text(cell, path="captions")
     except DataError as error:
         raise DataError(f"the cell of 'captions' is {error.what}", where=where, cure="Mend the list.") from error
     assert isinstance(value, list)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from m4i_fast.data.files import read_text
 from m4i_fast.data.readers.gather import Gathering, RecordSet, identifier
 from m4i_fast.data.readers.places import BESIDE, Places
+from m4i_fast.data.stores import Source
 from m4i_fast.errors import DataError
 
 __all__ = ["FOLDERS", "read_flickr8k"]
@@ -15,7 +14,7 @@ FOLDERS = (*BESIDE, "Flicker8k_Dataset", "Flickr8k_Dataset")
 """Where the images lie; the published archive's folder is spelt Flicker8k_Dataset."""
 
 
-def read_flickr8k(path: Path, images: Path | None) -> RecordSet:
+def read_flickr8k(path: Source, images: Source | None) -> RecordSet:
     """One record an image, ``id`` = the image's file name, as in the published split lists.
 
     Raises:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from m4i_fast.data.readers.places import Places
+from m4i_fast.data.readers.places import Found, Places
 from m4i_fast.errors import DataError
 from m4i_fast.types import Record
 
@@ -42,6 +41,7 @@ class _Draft:
     error: str | None
     image_sha256: str | None = None
     extras: dict[str, Any] = field(default_factory=dict)
+    found: Found | None = None
 
 
 class Gathering:
@@ -53,12 +53,13 @@ class Gathering:
         places: where pictures lie.
     """
 
-    def __init__(self, path: Path, format: str, places: Places) -> None:  # noqa: A002 - the option's name
+    def __init__(self, path: object, format: str, places: Places) -> None:  # noqa: A002 - the option's name
         self._path = path
         self._format = format
         self._places = places
         self._drafts: dict[str, _Draft] = {}
         self._notes: Counter[str] = Counter()
+        self._drained = self._captions = 0
 
     def add(
         self,
@@ -71,8 +72,9 @@ class Gathering:
         error: str | None = None,
         image_sha256: str | None = None,
         extras: Mapping[str, Any] | None = None,
+        found: Found | None = None,
     ) -> None:
-        """Take a new record.
+        """Take a new record; ``found``: where its picture lies, where that need not be looked up.
 
         Raises:
             DataError: its id was there before.
@@ -81,7 +83,7 @@ class Gathering:
             raise DataError(
                 f"the id '{id}' is there twice", where=where, cure="Give every record an id of its own, or remove one."
             )
-        draft = self._drafts[id] = _Draft(image, [], group or id, error, image_sha256, dict(extras or {}))
+        draft = self._drafts[id] = _Draft(image, [], group or id, error, image_sha256, dict(extras or {}), found)
         for caption in captions:
             self._caption(draft, caption)
 
@@ -96,6 +98,7 @@ class Gathering:
         error: str | None = None,
         image_sha256: str | None = None,
         extras: Mapping[str, Any] | None = None,
+        found: Found | None = None,
     ) -> None:
         """Take one more caption of a record, which is new or of the same image as before.
 
@@ -113,6 +116,7 @@ class Gathering:
                 error=error,
                 image_sha256=image_sha256,
                 extras=extras,
+                found=found,
             )
             return
         if draft.image != image:
@@ -147,6 +151,27 @@ class Gathering:
         """Count something that a reader of the data must know."""
         self._notes[what] += count
 
+    def drain(self) -> Iterator[Record]:
+        """The records so far, which are then forgotten: a stream's way to stay small."""
+        for id_, draft in self._drafts.items():
+            self._drained += 1
+            self._captions += len(draft.captions)
+            yield self._record(id_, draft)
+        self._drafts.clear()
+
+    def check_drained(self, *, captioned: bool) -> None:
+        """As ``finish``, where ``drain`` has given the records.
+
+        Raises:
+            DataError: as ``finish``.
+        """
+        self._check(self._drained, self._captions, captioned)
+
+    @property
+    def notes(self) -> Mapping[str, int]:
+        """Counts of what was put right so far."""
+        return self._notes
+
     def finish(self, *, captioned: bool) -> RecordSet:
         """All records, their pictures looked up.
 
@@ -156,21 +181,24 @@ class Gathering:
         Raises:
             DataError: no record, or no caption in all of the file.
         """
-        if not self._drafts:
-            raise DataError("holds no records", where=self._path, cure="Give a file with at least one record.")
-        if captioned and not any(draft.captions for draft in self._drafts.values()):
-            raise DataError(
-                f"none of the {len(self._drafts)} records has a caption",
-                where=self._path,
-                cure="Give captions, or the folder of images itself to go without.",
-            )
+        self._check(len(self._drafts), sum(len(draft.captions) for draft in self._drafts.values()), captioned)
         names = list(dict.fromkeys(name for draft in self._drafts.values() for name in draft.extras))
         records = tuple(self._record(id_, draft) for id_, draft in self._drafts.items())
         columns = {name: tuple(draft.extras.get(name) for draft in self._drafts.values()) for name in names}
         return RecordSet(records, columns, self._format, dict(self._notes))
 
+    def _check(self, records: int, captions: int, captioned: bool) -> None:
+        if not records:
+            raise DataError("holds no records", where=self._path, cure="Give a file with at least one record.")
+        if captioned and not captions:
+            raise DataError(
+                f"none of the {records} records has a caption",
+                where=self._path,
+                cure="Give captions, or the folder of images itself to go without.",
+            )
+
     def _record(self, id_: str, draft: _Draft) -> Record:
-        image, image_error = self._places.find(draft.image)
+        image, image_error = draft.found or self._places.find(draft.image)
         if not _clean(image):
             image = _cleaned(image)
             image_error = "image path is not valid Unicode"

@@ -10,6 +10,7 @@ from xml.sax.saxutils import unescape
 from m4i_fast.data.files import open_regular
 from m4i_fast.data.readers.gather import Gathering, RecordSet, identifier
 from m4i_fast.data.readers.places import Places
+from m4i_fast.data.stores import Remote, Source
 from m4i_fast.errors import DataError
 
 __all__ = ["annotation_files", "read_iapr_tc12"]
@@ -17,7 +18,7 @@ __all__ = ["annotation_files", "read_iapr_tc12"]
 CURE = "Give the folder annotations_complete_eng of IAPR TC-12, or one .eng file."
 
 
-def read_iapr_tc12(path: Path, images: Path | None) -> RecordSet:
+def read_iapr_tc12(path: Source, images: Source | None) -> RecordSet:
     """One record a file, ``id`` = its DOCNO without folder name and suffix (``00/1000``), references = the sentences.
 
     An image ``images/00/1000.jpg`` is looked for in the given folder and the two above it, where the published archive
@@ -26,6 +27,8 @@ def read_iapr_tc12(path: Path, images: Path | None) -> RecordSet:
     Raises:
         DataError: no .eng file, or an id twice.
     """
+    if isinstance(path, Remote):
+        raise DataError("iapr-tc12 is read from this machine alone", where=path, cure="Fetch its folder first.")
     files = [path] if not path.is_dir() else annotation_files(path)
     if not files:
         raise DataError("no .eng file in this folder", where=path, cure=CURE)

@@ -2,35 +2,48 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
-from pathlib import Path
 
-from m4i_fast.data.files import read_json_text, read_text
-from m4i_fast.data.readers.columns import CURE, Row, records_from_rows
-from m4i_fast.data.readers.gather import RecordSet
+from m4i_fast.data.files import not_utf8, read_json_text, read_text
+from m4i_fast.data.readers.columns import CURE, Row
+from m4i_fast.data.stores import Source, reading
 from m4i_fast.errors import DataError
 
-__all__ = ["read_jsonl"]
+__all__ = ["jsonl_rows"]
+
+LONGEST_LINE = 64 << 20
 
 
-def read_jsonl(path: Path, images: Path | None) -> RecordSet:
-    """Records of a JSONL file.
+def jsonl_rows(path: Source) -> Iterator[Row]:
+    """Rows of a JSONL file, a line at a time.
 
     Raises:
-        DataError: a line is no JSON object (line and column), or as ``records_from_rows``.
+        DataError: a line is no JSON object or not UTF-8 (line and column), or is longer than 64 MiB.
     """
-    return records_from_rows(path, "jsonl", _rows(path), images)
-
-
-def _rows(path: Path) -> Iterator[Row]:
-    text = read_text(path)
-    if text.lstrip().startswith("["):
-        for index, value in enumerate(read_json_text(text, path=path)):
-            yield _row(value, f"{path}: [{index}]")
-        return
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            yield _row(read_json_text(line, path=path, line=number), f"{path}:{number}")
+    with reading(path) as file:
+        number, seen = 0, False
+        while line := file.readline(LONGEST_LINE + 1):
+            number += 1
+            if number == 1:
+                line = line.removeprefix(codecs.BOM_UTF8)
+            if not seen and line.lstrip().startswith(b"["):
+                break
+            if len(line) > LONGEST_LINE:
+                raise DataError("the line is longer than 64 MiB", where=f"{path}:{number}", cure="Is this JSONL?")
+            try:
+                text = line.decode()
+            except UnicodeDecodeError as error:
+                raise not_utf8(path, line, error, lines_before=number - 1) from error
+            if text.strip():
+                seen = True
+                yield _row(read_json_text(text.rstrip("\r\n"), path=path, line=number), f"{path}:{number}")
+        else:
+            if not seen:
+                raise DataError("the file is empty", where=path, cure="Give a file with at least one record.")
+            return
+    for index, value in enumerate(read_json_text(read_text(path), path=path)):
+        yield _row(value, f"{path}: [{index}]")
 
 
 def _row(value: object, where: str) -> Row:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from m4i_fast.data.files import read_text
 from m4i_fast.data.readers.flickr8k import FOLDERS
 from m4i_fast.data.readers.gather import Gathering, RecordSet, identifier
 from m4i_fast.data.readers.places import Places
+from m4i_fast.data.stores import Source
 from m4i_fast.errors import DataError
 
 __all__ = ["read_kaggle"]
 
 
-def read_kaggle(path: Path, images: Path | None) -> RecordSet:
+def read_kaggle(path: Source, images: Source | None) -> RecordSet:
     """One record an image, ``id`` = the image's file name.
 
     Everything after the first comma is the caption: these files hold bare commas as well as CSV's quotes, so that a

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from m4i_fast.data.files import read_json_text, read_text
 from m4i_fast.data.readers.gather import Gathering, RecordSet, identifier
 from m4i_fast.data.readers.places import Places
+from m4i_fast.data.stores import Source
 from m4i_fast.errors import DataError
 
 __all__ = ["SPLITS", "read_r2gen"]
@@ -16,7 +16,7 @@ SPLITS = ("train", "val", "test")
 CURE = "Give R2Gen's annotation.json."
 
 
-def read_r2gen(path: Path, images: Path | None) -> RecordSet:
+def read_r2gen(path: Source, images: Source | None) -> RecordSet:
     """One record an image, ``id`` = ``study#k`` with k from 0, the study's report its reference, the study its group.
 
     Column ``split`` holds train, val or test.
