@@ -141,6 +141,8 @@ class Pace:
 
     def _pump(self) -> None:
         """Let those start that may, and wake up when the next may by the clock."""
+        if not self._waiting and self._held_since_s is None:
+            return
         while self._waiting and self._may_start():
             permit = self._waiting.popleft()
             if not permit.done():
