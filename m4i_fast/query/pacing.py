@@ -76,6 +76,7 @@ class Pace:
         self._slow_start = True
         self._decreased_s = -math.inf
         self._latencies: list[float] = []
+        self._window = WINDOW
         self._best_s = math.inf
         self._cut_at_s: float | None = None  # the median latency that caused the last decrease
 
@@ -140,6 +141,8 @@ class Pace:
 
     def _pump(self) -> None:
         """Let those start that may, and wake up when the next may by the clock."""
+        if not self._waiting and self._held_since_s is None:
+            return
         while self._waiting and self._may_start():
             permit = self._waiting.popleft()
             if not permit.done():
@@ -176,8 +179,10 @@ class Pace:
     def _answered(self, now: float, latency_s: float) -> None:
         if now - latency_s < self._decreased_s:
             return  # it was sent before the last decrease and says nothing about it
+        if not self._latencies:
+            self._window = max(WINDOW, int(self._limit))  # a round trip's; the limit grows while it lasts
         self._latencies.append(latency_s)
-        if len(self._latencies) >= max(WINDOW, int(self._limit)):
+        if len(self._latencies) >= self._window:
             self._judge(now, latency_s)
         # A limit that is not used was not tried, and does not grow.
         if self._limit < self._cap and 2 * (self._in_flight + 1) >= int(self._limit):
@@ -191,7 +196,9 @@ class Pace:
             self._best_s = median_s  # fewer at once made it no faster: this is how long an answer takes now
         self._cut_at_s = None
         self._best_s = min(self._best_s, median_s)
-        if median_s > SLOWER * self._best_s and self._decrease(now, latency_s):
+        # While the limit doubles, a median is of a shorter queue than now stands, and compares with nothing.
+        steady = not self._slow_start or self._limit >= self._cap
+        if median_s > SLOWER * self._best_s and self._decrease(now, latency_s) and steady:
             self._cut_at_s = median_s
 
 

@@ -64,10 +64,12 @@ class Channel:
 
     def __init__(self, channel: Any, place: Place, key: Secret | None, timeout_s: float) -> None:
         import grpc
+        from google.protobuf.message import DecodeError
 
         self.place = place
         self.key = key
         self._grpc = grpc
+        self._decode_error = DecodeError
         self._channel = channel
         self._timeout_s = timeout_s
         self._metadata = () if key is None else (("authorization", f"Bearer {key.reveal()}"),)
@@ -84,13 +86,16 @@ class Channel:
             send = self._calls[method] = self._channel.unary_unary(
                 f"/{SERVICE}/{method}",
                 request_serializer=type(question).SerializeToString,
-                response_deserializer=message(f"{method}Response").FromString,
+                response_deserializer=None,  # bytes: of a message that cannot be read it would make None
             )
         metadata = self._metadata if request_id is None else (*self._metadata, ("x-request-id", request_id))
         try:
-            return await send(question, timeout=self._timeout_s, metadata=metadata)
+            answer = await send(question, timeout=self._timeout_s, metadata=metadata)
+            return message(f"{method}Response").FromString(answer)
         except self._grpc.aio.AioRpcError as error:
             fault = self._fault(error.code().name, error.details() or "")
+        except self._decode_error:
+            fault = malformed("it is no message that can be read")
         raise fault  # outside of the handler: the error holds the call, and the call holds the key
 
     def _fault(self, code: str, details: str) -> Exception:

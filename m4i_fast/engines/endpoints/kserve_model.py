@@ -258,9 +258,11 @@ def _image(inputs: Sequence[Tensor], names: TensorNames, where: str) -> Tensor:
         and (_is_pixels(each) or _is_list(each))
     ]
     if named is None and len(fitting) > 1:  # a prompt is BYTES too: what says that it is a picture goes first
-        fitting = [each for each in fitting if _is_pixels(each)] or [
-            each for each in fitting if "image" in each.name.lower() or "picture" in each.name.lower()
-        ]
+        fitting = (
+            [each for each in fitting if _is_pixels(each)]
+            or [each for each in fitting if "image" in each.name.lower() or "picture" in each.name.lower()]
+            or fitting
+        )
     if len(fitting) != 1:
         raise EndpointError(
             f"{'no' if not fitting else 'more than one'} input fits a picture: the model takes {_listed(inputs)}",
