@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -33,6 +34,7 @@ def query(
     from m4i_fast.cli import render
     from m4i_fast.data.readers import open_records
     from m4i_fast.engines import open_captioner
+    from m4i_fast.errors import UserError
     from m4i_fast.progress import hush
     from m4i_fast.runs import need_vacant, open_run
     from m4i_fast.stages.query import query_stage
@@ -46,8 +48,16 @@ def query(
     if again or not out.exists():
         with open_captioner(engine, provider=provider.value, threads=threads):
             pass
+    made = not out.exists()
+    try:
+        with open_run(out) as run:
+            keep_stream(run, records, joins=records.joins, again=again).close()
+    except UserError:
+        # A fault in a later row of DATA shows only here: it must leave no folder behind either.
+        if made and not any(not each.name.startswith(".m4i-") for each in out.iterdir()):
+            shutil.rmtree(out)
+        raise
     with open_run(out) as run:
-        keep_stream(run, records, joins=records.joins, again=again).close()
         done = query_stage(
             run, engine, QuerySettings(provider=provider.value, batch=batch, threads=threads), again=again
         )
