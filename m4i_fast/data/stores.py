@@ -20,6 +20,7 @@ from m4i_fast.data.locators import is_url
 from m4i_fast.errors import DataError, M4IError
 
 __all__ = [
+    "NOT_FETCHED",
     "SCHEMES",
     "Remote",
     "Source",
@@ -34,19 +35,22 @@ __all__ = [
     "why_unfetched",
 ]
 
+NOT_FETCHED = "image file could not be fetched"
+"""How the reason begins of a picture that a store did not give now, and may give later."""
+
+
 SCHEMES: Mapping[str, str] = {
     "s3": "s3fs",
     "s3a": "s3fs",
     "gs": "gcsfs",
     "gcs": "gcsfs",
     "hf": "huggingface_hub",
-    "az": "adlfs",
-    "abfs": "adlfs",
-    "abfss": "adlfs",
     "memory": "fsspec",
 }
 """Stores that are read, and the package behind each. ``https://`` is none: a list of pictures from elsewhere could make
 this machine call any address."""
+
+CURE = "Give a path, or a URL of s3://, gs:// or hf://."
 
 BLOCK = 8 << 20
 """Bytes that an object is read ahead by, where it is read from its beginning to its end."""
@@ -114,7 +118,7 @@ def as_source(text: str | Path | Remote) -> Source:
         return Path(text)
     reason = why_refused(text)
     if reason:
-        raise DataError(reason, where=shown(text), cure=f"Give a path, or a URL of: {', '.join(SCHEMES)}.")
+        raise DataError(reason, where=shown(text), cure=CURE)
     scheme, _, rest = text.partition("://")
     return Remote(f"{scheme.lower()}://{rest.rstrip('/')}")
 
@@ -145,7 +149,7 @@ def filesystem(url: str) -> tuple[Any, str]:
     """
     reason = why_refused(url)
     if reason:
-        raise DataError(reason, where=shown(url), cure=f"Give a path, or a URL of: {', '.join(SCHEMES)}.")
+        raise DataError(reason, where=shown(url), cure=CURE)
     from m4i_fast.extras import require
 
     scheme = url.partition("://")[0].lower()
@@ -217,7 +221,7 @@ def why_unfetched(error: BaseException) -> tuple[str, bool]:
         return "image path is a folder, not a file", False
     if isinstance(error, OSError) and error.errno == errno.EINVAL:
         return f"image file cannot be read ({_first_line(error)})", False
-    return f"image file could not be fetched ({_first_line(error)})", True
+    return f"{NOT_FETCHED} ({_first_line(error)})", True
 
 
 def _asked(remote: Remote, ask: Any, path: str) -> Any:

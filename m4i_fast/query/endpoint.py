@@ -24,7 +24,7 @@ from m4i_fast.query.pictures import Wanted
 from m4i_fast.query.plan import Plan
 from m4i_fast.query.records import ListedRecords, Records
 from m4i_fast.query.remote import Manners, Tally, ask_endpoint
-from m4i_fast.query.runner import PART_ROWS, QueryReport, opened_plan, usable_cores
+from m4i_fast.query.runner import PART_ROWS, QueryReport, need_all, opened_plan, usable_cores
 from m4i_fast.query.sending import sendable
 from m4i_fast.query.stopping import stopping_cleanly
 from m4i_fast.runs import Run
@@ -173,6 +173,7 @@ class _Job:
             tally = Tally()
             if kept < total:
                 tally = await self._ask(stack, endpoint, ledger, plan, total, kept)
+            need_all(ledger, plan)
             errors = sum(ledger.ended().values())
             spent = ledger.spent()
         return QueryReport(

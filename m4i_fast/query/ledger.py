@@ -238,6 +238,16 @@ class Ledger:
                 (first, stop),
             )
 
+    def adopt(self, part: int, first: int, stop: int, sha256: Sequence[bytes | None], *, errors: int) -> None:
+        """Note a part that somebody else answered and wrote; ``sha256``: of each question's image file."""
+        with self._writing():
+            self._db.executemany(
+                "INSERT INTO question (question, state, attempts, image_sha256) VALUES (?, 1, 1, ?) "
+                "ON CONFLICT (question) DO UPDATE SET state = 1, image_sha256 = excluded.image_sha256",
+                zip(range(first, stop), sha256, strict=True),
+            )
+        self.end(part, first, stop, errors=errors)
+
     def reopen(self, part: int, first: int, stop: int) -> None:
         """A part's file is gone: its questions are to be asked again; what they cost stays."""
         with self._writing():

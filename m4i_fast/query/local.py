@@ -14,12 +14,12 @@ from m4i_fast.engines.protocol import Captioner, OutOfMemory
 from m4i_fast.progress import say
 from m4i_fast.query.feeding import AHEAD, Fed, feeding
 from m4i_fast.query.ledger import Answer
-from m4i_fast.query.pictures import Batch, Filled
+from m4i_fast.query.pictures import Batch, Filled, may_pass
 from m4i_fast.query.plan import Plan
 from m4i_fast.query.writing import writing
 from m4i_fast.types import Generations, ImageBatch
 
-__all__ = ["Careful", "Clock", "answer_batches", "best_batch", "joined"]
+__all__ = ["Careful", "Clock", "answer_batches", "answers_of", "best_batch", "careful_batches", "joined"]
 
 
 @dataclass(slots=True)
@@ -75,24 +75,37 @@ def answer_batches(
         RunFailed: the engine or the disk failed; what was answered before is committed.
     """
     clock = Clock()
-    careful = Careful(captioner)
     begun, done = perf_counter(), 0
-    with (
-        writing(ledger, plan) as writer,
-        feeding(plan.batches(numbers), captioner.image_size, threads=threads, ahead=ahead, work=work) as feed,
-    ):
+    with writing(ledger, plan) as writer:
+        for fed, said in careful_batches(captioner, plan, numbers, clock, threads=threads, ahead=ahead, work=work):
+            writer.put(answers_of(fed, said))
+            done += len(fed.batch)
+            wall = perf_counter() - begun
+            waited = f", waits {clock.wait_s / wall:.0%} for images" if clock.wait_s > 0.05 * wall else ""
+            advance(len(fed.batch), f"{done / wall:.0f} images/s{waited}")
+    clock.write_s, clock.wait_write_s = writer.write_s, writer.wait_s
+    return clock
+
+
+def careful_batches(
+    captioner: Captioner,
+    plan: Plan,
+    numbers: Iterator[list[int]],
+    clock: Clock,
+    *,
+    threads: int,
+    ahead: int = AHEAD,
+    work: Callable[[Batch, npt.NDArray[np.uint8]], Filled] | None = None,
+) -> Iterator[tuple[Fed, Generations]]:
+    """Batches with their answers, in order; ``clock`` is kept up to date. Arguments as ``answer_batches``."""
+    careful = Careful(captioner)
+    with feeding(plan.batches(numbers), captioner.image_size, threads=threads, ahead=ahead, work=work) as feed:
         for fed in feed:
             mark = perf_counter()
             said = careful.generate(fed.images)
             clock.infer_s += perf_counter() - mark
-            writer.put(_answers(fed, said))
-            done += len(fed.batch)
-            wall = perf_counter() - begun
-            waited = f", waits {feed.wait_s / wall:.0%} for images" if feed.wait_s > 0.05 * wall else ""
-            advance(len(fed.batch), f"{done / wall:.0f} images/s{waited}")
-        clock.read_s, clock.decode_s, clock.wait_s = feed.read_s, feed.decode_s, feed.wait_s
-    clock.write_s, clock.wait_write_s = writer.write_s, writer.wait_s
-    return clock
+            clock.read_s, clock.decode_s, clock.wait_s = feed.read_s, feed.decode_s, feed.wait_s
+            yield fed, said
 
 
 class Careful:
@@ -173,7 +186,8 @@ def best_batch(captioner: Captioner, images: ImageBatch, *, most: int = 256) -> 
     return best
 
 
-def _answers(fed: Fed, said: Generations) -> list[Answer]:
+def answers_of(fed: Fed, said: Generations) -> list[Answer]:
+    """The rows of the ledger; none for a picture that a store may give later: it stays to be asked about."""
     tokens = np.ascontiguousarray(said.tokens, np.int32)
     rates = None if said.log_probs is None else np.ascontiguousarray(said.log_probs, np.float32)
     lengths = said.lengths.tolist()
@@ -194,6 +208,7 @@ def _answers(fed: Fed, said: Generations) -> list[Answer]:
             None if rates is None else rates[row, : lengths[row]].tobytes(),
         )
         for row, wanted in enumerate(fed.batch)
+        if not may_pass(said.errors[row])
     ]
 
 

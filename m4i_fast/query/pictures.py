@@ -16,11 +16,12 @@ from m4i_fast.data.bytes import EMPTY, MAX_BYTES, TOO_LONG, ImageReader
 from m4i_fast.data.files import open_regular, why_unreadable
 from m4i_fast.data.images import resized, rgb_picture, why_undecodable
 from m4i_fast.data.locators import is_local_file
+from m4i_fast.data.stores import NOT_FETCHED
 from m4i_fast.data.variants import varied
 from m4i_fast.query.asks import Ask
 from m4i_fast.types import Record
 
-__all__ = ["Batch", "Filled", "Wanted", "fill", "read_images"]
+__all__ = ["Batch", "Filled", "Wanted", "fill", "may_pass", "read_images"]
 
 
 class Wanted(NamedTuple):
@@ -91,6 +92,11 @@ def read_images(records: Sequence[Record], reader: ImageReader) -> list[bytes | 
     if fetch:
         found |= zip(fetch, reader.read(fetch), strict=True)
     return [found[record.image] if record.error is None else record.error for record in records]
+
+
+def may_pass(error: str | None) -> bool:
+    """Whether a reason speaks of the store and not of the picture: an outage must not become a row."""
+    return error is not None and error.startswith(NOT_FETCHED)
 
 
 def _file(path: str) -> bytes | str:

@@ -56,6 +56,11 @@ class Plan:
                 if len(left):
                     yield left.tolist()
 
+    def ranges(self, part: Part, size: int) -> Iterator[list[int]]:
+        """All batches of a part, whatever is answered."""
+        for first in range(part.first, part.last, size):
+            yield list(range(first, min(first + size, part.last)))
+
     def batches(self, numbers: Iterator[list[int]]) -> Iterator[Batch]:
         """The same with their records, read a part at a time."""
         held, start = -1, 0

@@ -26,6 +26,7 @@ from m4i_fast.query.canary import CANARIES, Canary
 from m4i_fast.query.ledger import Answer, Ledger
 from m4i_fast.query.local import Clock
 from m4i_fast.query.pacing import Budget, Pace, backoff_s
+from m4i_fast.query.pictures import may_pass
 from m4i_fast.query.plan import Plan
 from m4i_fast.query.sending import Sendable, sendable
 from m4i_fast.query.writing import Writer, writing
@@ -60,12 +61,13 @@ class Manners:
 
 @dataclass(slots=True)
 class Tally:
-    """What a round of asking came to: seconds, requests sent, attempts that failed, answers from the cache."""
+    """What asking came to: seconds, requests, failed attempts, answers from the cache, pictures that no store gave."""
 
     clock: Clock = field(default_factory=Clock)
     requests: int = 0
     faults: int = 0
     cached: int = 0
+    not_fetched: int = 0
 
 
 async def ask_endpoint(
@@ -236,7 +238,9 @@ class _Asker:
             if hits:
                 self._trusted = await self._trust(hits[:CANARIES])
         for each, key, known in made:
-            if each.picture is None:
+            if may_pass(each.error):
+                self.tally.not_fetched += 1
+            elif each.picture is None:
                 self._settle(each, Reply("", error=each.error), attempts=0)
             elif known is not None and self._trusted:
                 self.tally.cached += 1

@@ -25,6 +25,7 @@ from m4i_fast.query.local import Clock, answer_batches, best_batch
 from m4i_fast.query.parts import Identity, clear_parts, identify, plan
 from m4i_fast.query.pictures import fill
 from m4i_fast.query.plan import Plan
+from m4i_fast.query.ray_workers import answer_by_ray
 from m4i_fast.query.records import ListedRecords, Records
 from m4i_fast.query.stopping import stopping_cleanly
 from m4i_fast.query.workers import Opening, answer_by_workers
@@ -97,6 +98,7 @@ def query(
     threads: int = 0,
     decode_threads: int = 0,
     workers: int = 1,
+    ray: str | None = None,
     asks: Asks | None = None,
     part_rows: int = PART_ROWS,
     allow_fallback: bool = False,
@@ -114,6 +116,7 @@ def query(
         threads: of each engine; 0: the usable cores, shared among the workers.
         decode_threads: that decode pictures in each worker; 0: likewise.
         workers: processes, each with an engine of its own; 1: this one.
+        ray: address of a Ray cluster whose actors are the workers ("auto", "local"); None: processes of this machine.
         asks: variants and samples; None: the picture itself, once. Others go to ``repeats/part-*.parquet``.
         part_rows: records a part.
         allow_fallback: see ``open_captioner``.
@@ -162,7 +165,7 @@ def query(
             size = _size(batch, provider, ledger, whole, captioner) if kept < total else 0
             clock = Clock()
             ran_on = captioner.provider
-            if workers > 1:
+            if workers > 1 or ray is not None:
                 engine.close()  # each worker opens its own; two in one memory would be one too many
             opening = Opening(str(captioner_path), provider, threads, decode_threads, allow_fallback)
             with progress("caption", total) if kept < total else nullcontext() as advance:
@@ -173,7 +176,9 @@ def query(
                     if kept == total or (first := next(numbers, None)) is None:
                         break
                     numbers = chain([first], numbers)
-                    if workers > 1:
+                    if ray is not None:
+                        spent = answer_by_ray(ray, workers, opening, whole, ledger, size, advance=advance)
+                    elif workers > 1:
                         spent = answer_by_workers(workers, opening, whole, ledger.path, numbers, advance=advance)
                     else:
                         spent = answer_batches(
@@ -181,11 +186,7 @@ def query(
                         )
                     clock.add(spent)
                     end_whole_parts(ledger, whole)
-            left = total - whole.answered(ledger)
-            if left:
-                raise RunFailed(
-                    f"{left} answers were lost with the workers that gave them", cure="Run the same command again."
-                )
+            need_all(ledger, whole)
             errors = sum(ledger.ended().values())
     return QueryReport(
         rows=len(given),
@@ -199,6 +200,21 @@ def query(
         wall_s=perf_counter() - started,
         clock=clock,
     )
+
+
+def need_all(ledger: Ledger, whole: Plan) -> None:
+    """Hold that nothing is left to ask.
+
+    Raises:
+        RunFailed: something is: pictures that their store did not give, or answers that were lost with a worker.
+    """
+    left = whole.questions - whole.answered(ledger)
+    if left:
+        raise RunFailed(
+            f"{left} of {whole.questions} answers are missing: the images could not be fetched, or a worker died",
+            where=ledger.path.parent,
+            cure="What was answered is kept; run the same command again.",
+        )
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from m4i_fast.query.plan import Plan
 from m4i_fast.tables import write_generations, write_repeats
 from m4i_fast.types import Generations
 
-__all__ = ["Writer", "end_whole_parts", "writing"]
+__all__ = ["Writer", "end_whole_parts", "write_part", "writing"]
 
 AHEAD = 4
 """Batches of answers that wait for the disk."""
@@ -123,6 +123,11 @@ def end_part(ledger: Ledger, plan: Plan, part: Part) -> None:
             where=part.path,
             cure="Run the command again; if it says so again, move the ledger away.",
         )
+    ledger.end(part.index, part.first, part.last, errors=write_part(plan, part, said))
+
+
+def write_part(plan: Plan, part: Part, said: Said) -> int:
+    """Write the files of a part; gives its number of rows with an error."""
     ids = tuple(record.id for record in plan.records.block(part.start, part.stop))
     asks = list(plan.asks)
     plain = _generations(ids, said.every(0, len(asks)))
@@ -139,7 +144,7 @@ def end_part(ledger: Ledger, plan: Plan, part: Part) -> None:
             metadata=metadata,
         )
     write_generations(part.path, plain, metadata=metadata)
-    ledger.end(part.index, part.first, part.last, errors=errors)
+    return errors
 
 
 def _generations(ids: tuple[str, ...], said: Said) -> Generations:

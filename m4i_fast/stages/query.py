@@ -82,6 +82,7 @@ def _query(
             provider=settings.provider,
             threads=settings.threads,
             workers=settings.workers,
+            ray=settings.ray,
             asks=asks,
             again=again,
         )

@@ -119,6 +119,7 @@ class QuerySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     batch: Positive | Literal["auto"] = 32
     threads: Annotated[int, msgspec.Meta(ge=0, le=256)] = 0
     workers: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
+    ray: str | None = None
     samples: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1
     augment: tuple[str, ...] = ()
 

@@ -134,3 +134,13 @@ def test_towers_are_not_exported_into_a_folder_that_is_named_like_a_file(house: 
     assert done.code == 2
     assert "two files" in done.err
     assert not (tmp_path / "x.onnx").exists()
+
+
+def test_a_fault_in_a_late_row_leaves_no_folder(house: House, photos: Path, tmp_path: Path) -> None:
+    picture = next(photos.parent.rglob("*.png"), None) or next(photos.parent.rglob("*.jpg"))
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(json.dumps({"id": 1, "image": str(picture)}) + "\nno json\n")
+    code, said = _query(house, rows, tmp_path / "run")
+    assert code == 2
+    assert "rows.jsonl:2:1: not valid JSON" in said
+    assert not (tmp_path / "run").exists()

@@ -71,7 +71,7 @@ def test_files_tars_and_cells_in_any_order(tmp_path: Path, memory: Any, reader: 
     cells = [format_locator(Cell(str(tmp_path / "t.parquet"), "image", row)) for row in range(40)]
     plain = [format_locator(Cell(str(tmp_path / "t.parquet"), "plain", row)) for row in range(40)]
     asked = [(place, index) for index in range(40) for place in (files, objects, members, cells, plain)]
-    np.random.default_rng(0).shuffle(asked)  # type: ignore[arg-type]
+    np.random.default_rng(0).shuffle(asked)
     assert reader.read([place[index] for place, index in asked]) == [contents[index] for _, index in asked]
     # The same one by one, forth and back, and a locator asked for twice.
     assert [reader.read([cells[row]])[0] for row in (3, 39, 0, 0, 8)] == [contents[row] for row in (3, 39, 0, 0, 8)]
@@ -128,7 +128,8 @@ def test_what_cannot_be_read_is_a_reason(tmp_path: Path, memory: Any, reader: Im
     }
     assert dict(zip(expected, reader.read(list(expected)), strict=True)) == expected
     (bad,) = reader.read([cell.replace("t.parquet", "bad.parquet")])
-    assert isinstance(bad, str) and bad.startswith("not a readable Parquet file")
+    assert isinstance(bad, str)
+    assert bad.startswith("not a readable Parquet file")
     assert reader.read([cell, member]) == [b"x", b"content"]  # and the reader is as good as before
 
 
@@ -179,14 +180,15 @@ def test_what_may_pass_is_tried_again_and_not_for_ever(memory: Any, monkeypatch:
 
 def test_few_files_are_open_at_a_time(tmp_path: Path) -> None:
     members = [tar_of(tmp_path / f"{index}.tar", {"a.jpg": bytes([index + 1])})[0] for index in range(30)]
-    before = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else None
+    handles = Path("/proc/self/fd")
+    before = len(list(handles.iterdir())) if handles.exists() else None
     with ImageReader(threads=2, open_files=3) as reader:
         for _ in range(2):
             assert reader.read(members) == [bytes([index + 1]) for index in range(30)]
         if before is not None:
-            assert len(os.listdir("/proc/self/fd")) - before <= 3
+            assert len(list(handles.iterdir())) - before <= 3
     if before is not None:
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert len(list(handles.iterdir())) == before
 
 
 def test_several_threads_at_once(tmp_path: Path) -> None:
@@ -227,9 +229,11 @@ def test_pixels_do_not_depend_on_the_place(tmp_path: Path, memory: Any) -> None:
     wanted = decode(files, 5)
     found = decode(mixed, 5, threads=2)
     assert found.errors == (None, None, None, "image file not found")
-    assert np.array_equal(found.pixels[:3], wanted.pixels) and not found.pixels[3].any()
+    assert np.array_equal(found.pixels[:3], wanted.pixels)
+    assert not found.pixels[3].any()
     from_bytes = decode_bytes([png(0), "a reason", b"", png(200)[:40]], 5)
-    assert from_bytes.errors[:3] == (None, "a reason", EMPTY) and from_bytes.errors[3]
+    assert from_bytes.errors[:3] == (None, "a reason", EMPTY)
+    assert from_bytes.errors[3]
     assert np.array_equal(from_bytes.pixels[0], wanted.pixels[0])
 
 

@@ -59,7 +59,12 @@ def test_absolute_path_is_a_file(name: str) -> None:
 
 
 def test_urls() -> None:
-    assert is_url("s3://b") and is_url("HTTPS://x") and is_url("a+b.c-d://")
-    assert not is_url("/s3://b") and not is_url("s3:/b") and not is_url("C:\\x")
+    assert is_url("s3://b")
+    assert is_url("HTTPS://x")
+    assert is_url("a+b.c-d://")
+    assert not is_url("/s3://b")
+    assert not is_url("s3:/b")
+    assert not is_url("C:\\x")
     assert not is_local_file("s3://b/a.jpg")
-    assert is_local_file("a.jpg") and is_local_file("tar:a.jpg")
+    assert is_local_file("a.jpg")
+    assert is_local_file("tar:a.jpg")
