@@ -14,8 +14,7 @@ from typing import Any
 from mlserver import MLServer
 from mlserver.cli.serve import load_settings
 
-HERE = Path(__file__).parent
-sys.path += [str(HERE), str(HERE.parent)]
+sys.path.append(str(Path(__file__).parents[1] / "common"))
 from captioner import Captioner
 from lifeline import end_with_starter
 
