@@ -103,6 +103,8 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @pytest.fixture(scope="session")
 def engine(environments: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A captioner that has learned twenty scenes by heart, so that its captions tell pictures apart."""
+    import torch
+
     from m4i_fast.export import export_captioner
     from m4i_fast.train.captioner import train_captioner
     from m4i_fast.train.settings import CaptionerSettings
@@ -123,8 +125,11 @@ def engine(environments: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
         learning_rate=5e-3,
         max_tokens=8,
     )
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # more only wait for each other where the cores are shared
     train_captioner(records, folder / "model", settings, pixels=scenes.pixels)
     export_captioner(folder / "model", folder / "captioner.onnx", sample=4)
+    torch.set_num_threads(threads)
     return folder / "captioner.onnx"
 
 

@@ -10,7 +10,6 @@ import json
 from pathlib import Path
 
 import torch
-from PIL import Image
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
     AutoModelForImageTextToText,
@@ -84,7 +83,7 @@ def captions(folder: Path, files: list[str], prompt: str, max_tokens: int) -> li
     model = AutoModelForImageTextToText.from_pretrained(folder)
     texts = []
     for file in files:
-        parts = [{"type": "image", "image": Image.open(file).convert("RGB")}, {"type": "text", "text": prompt}]
+        parts = [{"type": "image", "path": file}, {"type": "text", "text": prompt}]
         inputs = processor.apply_chat_template(
             [{"role": "user", "content": parts}],
             add_generation_prompt=True,
