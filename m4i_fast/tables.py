@@ -25,6 +25,7 @@ from m4i_fast.types import (
 __all__ = [
     "RECORDS",
     "RECORD_GROUP",
+    "join_embeddings",
     "read_embeddings",
     "read_features",
     "read_generations",
@@ -199,11 +200,27 @@ def read_generations(paths: Sequence[Path]) -> Generations:
     )
 
 
-def write_embeddings(path: Path, embeddings: Embeddings, *, recipe: str) -> None:
-    """Columns id, values (fixed-size list of float32)."""
+def write_embeddings(
+    path: Path, embeddings: Embeddings, *, recipe: str, metadata: Mapping[str, str] | None = None
+) -> None:
+    """Columns id, values (fixed-size list of float32); ``metadata``: more for the footer, beside the recipe."""
     flat = pa.array(np.ascontiguousarray(embeddings.values, np.float32).ravel())
     values = pa.FixedSizeListArray.from_arrays(flat, embeddings.values.shape[1])
-    _write(path, {"id": _strings(embeddings.ids, path), "values": values}, {"recipe": recipe})
+    _write(path, {"id": _strings(embeddings.ids, path), "values": values}, {"recipe": recipe, **(metadata or {})})
+
+
+def join_embeddings(path: Path, parts: Sequence[Path], *, recipe: str) -> None:
+    """Make one table of the parts of a table, row group by row group: they need not fit in memory together."""
+    with atomic_path(path) as temporary:
+        rows = 0
+        schema = pq.read_schema(parts[0]).with_metadata({"recipe": recipe})
+        with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+            for part in parts:
+                table = _read(part, _ID)
+                writer.write_table(table.replace_schema_metadata({"recipe": recipe}))
+                rows += table.num_rows
+        if pq.read_metadata(temporary).num_rows != rows:
+            raise RunError("the table was not written whole", where=path, cure="Check the disk and run again.")
 
 
 def read_embeddings(path: Path) -> tuple[Embeddings, str]:

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from m4i_fast.engines.protocol import Captioner, OutOfMemory
-from m4i_fast.progress import say
 from m4i_fast.query.feeding import AHEAD, Fed, feeding
 from m4i_fast.query.ledger import Answer
+from m4i_fast.query.memory import Pieces
 from m4i_fast.query.pictures import Batch, Filled, may_pass
 from m4i_fast.query.plan import Plan
 from m4i_fast.query.writing import writing
@@ -113,7 +113,12 @@ class Careful:
 
     def __init__(self, captioner: Captioner) -> None:
         self._captioner = captioner
-        self.most: int | None = None
+        self._pieces = Pieces()
+
+    @property
+    def most(self) -> int | None:
+        """Pictures at once; None: as many as there are."""
+        return self._pieces.most
 
     def generate(self, images: ImageBatch) -> Generations:
         """Answer a batch; where memory runs out, in halves, and so on down to single pictures.
@@ -121,22 +126,11 @@ class Careful:
         Raises:
             OutOfMemory: one picture alone is too much.
         """
-        rows, at = len(images.ids), 0
-        parts: list[Generations] = []
-        while at < rows:
-            step = min(self.most or rows, rows - at)
-            cut = slice(at, at + step)
-            try:
-                parts.append(
-                    self._captioner.generate(ImageBatch(images.ids[cut], images.pixels[cut], images.errors[cut]))
-                )
-            except OutOfMemory:
-                if step == 1:
-                    raise
-                self.most = (step + 1) // 2
-                say(f"memory ran out on {step} images at once; going on with {self.most}")
-                continue
-            at += step
+
+        def ask(cut: slice) -> Generations:
+            return self._captioner.generate(ImageBatch(images.ids[cut], images.pixels[cut], images.errors[cut]))
+
+        parts = self._pieces.each(len(images.ids), ask)
         return parts[0] if len(parts) == 1 else joined(parts)
 
 

@@ -1,8 +1,8 @@
 """One query answered by actors of a Ray cluster: each holds an engine and answers whole parts.
 
 Parts are what is dealt out: an actor reads their records from shared storage and writes their files there, whole or
-not at all. The ledger stays with the driver, which alone says what is done; so a worker, a node or the driver may die at
-any moment, and what is lost is the parts that were under way.
+not at all. The ledger stays with the driver, which alone says what is done; so a worker, a node or the driver may die
+at any moment, and what is lost is the parts that were under way.
 """
 
 from __future__ import annotations

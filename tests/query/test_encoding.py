@@ -4,6 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from m4i_fast.engines.onnx import OnnxImageEncoder, OnnxTextEncoder
 from m4i_fast.errors import EngineError, RunError
 from m4i_fast.query import encode, query
 from m4i_fast.runs import Run, open_run
@@ -67,3 +68,52 @@ def test_towers_given_the_wrong_way_round_are_refused_before_any_work(
         with pytest.raises(EngineError, match="where a text encoder is needed"):
             encode(run, graphs.image_encoder(), graphs.captioner())
         assert not run.path("embeddings").exists()
+
+
+def test_an_encoding_that_was_killed_goes_on_at_the_part_that_is_missing(
+    graphs: Any, picture_records: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = picture_records([0, 1, 2, 9, 50, 60, 70], broken=(3,))
+    towers = graphs.image_encoder(), graphs.text_encoder()
+    for name in ("calm", "killed"):
+        with open_run(tmp_path / name) as run:
+            _asked(run, records, graphs)
+    with open_run(tmp_path / "calm") as run:
+        assert encode(run, *towers, batch=2, part_rows=3).kept == 0
+    real = OnnxImageEncoder.encode
+
+    def stops(self: OnnxImageEncoder, pixels: Any) -> Any:
+        if 60 in pixels[:, 0, 0, 0]:
+            raise KeyboardInterrupt
+        return real(self, pixels)
+
+    with open_run(tmp_path / "killed") as run:
+        with monkeypatch.context() as patch:
+            patch.setattr(OnnxImageEncoder, "encode", stops)
+            with pytest.raises(KeyboardInterrupt):
+                encode(run, *towers, batch=2, part_rows=3)
+        assert not run.path("embeddings/image.parquet").exists()
+        assert encode(run, *towers, batch=2, part_rows=3).kept == 3
+    files = [sorted((tmp_path / name / "embeddings").iterdir()) for name in ("calm", "killed")]
+    assert [path.name for path in files[0]] == [path.name for path in files[1]] == ["image.parquet", "text.parquet"]
+    for calm, killed in zip(*files, strict=True):
+        assert calm.read_bytes() == killed.read_bytes()
+
+
+def breaks(tower: OnnxTextEncoder, texts: list[str]) -> Any:
+    if texts == [""]:
+        return np.zeros((1, 3), np.float32)
+    raise ZeroDivisionError
+
+
+def test_vectors_of_another_tower_are_not_taken_over(
+    graphs: Any, picture_records: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_run(tmp_path / "run") as run:
+        _asked(run, picture_records([1, 2, 3]), graphs)
+        with monkeypatch.context() as patch:
+            patch.setattr(OnnxTextEncoder, "encode", breaks)
+            with pytest.raises(ZeroDivisionError):
+                encode(run, graphs.image_encoder(), graphs.text_encoder())
+        assert encode(run, graphs.image_encoder("other.onnx", poison=2.0), graphs.text_encoder()).kept == 0
+        assert encode(run, graphs.image_encoder(), graphs.text_encoder()).image_errors == 0
