@@ -62,7 +62,10 @@ VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (question) DO UPDATE SET
   state = 1, attempts = question.attempts + excluded.attempts, request_id = excluded.request_id,
   model = excluded.model, image_sha256 = excluded.image_sha256, finish_reason = excluded.finish_reason,
-  prompt_tokens = excluded.prompt_tokens, completion_tokens = excluded.completion_tokens,
+  prompt_tokens = COALESCE(question.prompt_tokens + excluded.prompt_tokens, excluded.prompt_tokens,
+                           question.prompt_tokens),
+  completion_tokens = COALESCE(question.completion_tokens + excluded.completion_tokens, excluded.completion_tokens,
+                               question.completion_tokens),
   latency_ms = excluded.latency_ms, error = excluded.error, text = excluded.text, tokens = excluded.tokens,
   log_probs = excluded.log_probs
 WHERE question.state = 0
