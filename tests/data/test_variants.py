@@ -37,9 +37,7 @@ def test_flip_swaps_left_and_right() -> None:
     assert red(varied(numbered(2, 2), "flip", key="k", sample=1)) == [[1, 0], [1, 0]]
 
 
-@given(
-    width=st.integers(1, 40), height=st.integers(1, 40), key=st.text(max_size=4), sample=st.integers(0, 5)
-)
+@given(width=st.integers(1, 40), height=st.integers(1, 40), key=st.text(max_size=4), sample=st.integers(0, 5))
 def test_a_crop_is_four_fifths_of_each_side_and_stays_inside(width: int, height: int, key: str, sample: int) -> None:
     cropped = np.asarray(varied(numbered(width, height), "crop", key=key, sample=sample))
     wide, high = max(1, round(0.8 * width)), max(1, round(0.8 * height))

@@ -79,9 +79,7 @@ def test_a_damaged_part_is_asked_for_again_and_what_was_paid_stays_known(
 
 
 @pytest.mark.parametrize("left", [(), LEDGER[1:], LEDGER[2:]])
-def test_parts_outlive_their_ledger(
-    done: Path, records: list[Record], engine: Path, left: tuple[str, ...]
-) -> None:
+def test_parts_outlive_their_ledger(done: Path, records: list[Record], engine: Path, left: tuple[str, ...]) -> None:
     before = tables(done)
     with open_ledger(done / "ledger.sqlite"):  # so that there are a log and an index to leave
         for name in LEDGER:
@@ -200,13 +198,16 @@ def _inside(shell: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     if sys.platform != "linux" or shutil.which("unshare") is None:
         pytest.skip("no private mounts on this system")
     maps = [] if os.geteuid() == 0 else ["-r"]
-    if subprocess.run(["unshare", *maps, "-m", "mount", "-t", "tmpfs", "t", "/mnt"], capture_output=True).returncode:
+    if subprocess.run(
+        ["unshare", *maps, "-m", "mount", "-t", "tmpfs", "t", "/mnt"], capture_output=True, check=False
+    ).returncode:
         pytest.skip("this machine lets nobody mount")
     return subprocess.run(
         ["unshare", *maps, "-m", "sh", "-ec", shell, "sh", *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=120,
+        check=False,
     )
 
 

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from m4i_fast.query import feeding as room
+from m4i_fast.query import pictures
 from m4i_fast.query.asks import PLAIN, Ask
 from m4i_fast.query.feeding import AHEAD, feeding
 from m4i_fast.query.pictures import Batch, Filled, Wanted, fill
@@ -146,7 +147,10 @@ def test_an_error_of_the_batches_reaches_the_caller() -> None:
         yield from _batches(4)
         raise OSError("the list cannot be read")
 
-    with pytest.raises(OSError, match="the list cannot be read"), feeding(broken(), 2, threads=2, work=_numbered) as feed:
+    with (
+        pytest.raises(OSError, match="the list cannot be read"),
+        feeding(broken(), 2, threads=2, work=_numbered) as feed,
+    ):
         list(feed)
     assert not _alive()
 
@@ -190,13 +194,18 @@ def test_bad_records_are_blank_rows_with_reasons(picture_records: Any) -> None:
 def test_each_row_is_the_variant_that_was_asked_for_and_a_record_is_read_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pixels = np.zeros((4, 4, 3), np.uint8)
-    pixels[:, :2] = 200
-    Image.fromarray(pixels).save(tmp_path / "a.png")
-    Image.fromarray(255 - pixels).save(tmp_path / "b.png")
+    halves = np.zeros((4, 4, 3), np.uint8)
+    halves[:, :2] = 200
+    Image.fromarray(halves).save(tmp_path / "a.png")
+    Image.fromarray(255 - halves).save(tmp_path / "b.png")
     read: list[str] = []
-    real = room.fill.__globals__["read_image"]
-    monkeypatch.setitem(room.fill.__globals__, "read_image", lambda record: read.append(record.id) or real(record))
+    real = pictures.read_image
+
+    def noted(record: Record) -> bytes:
+        read.append(record.id)
+        return real(record)
+
+    monkeypatch.setattr(pictures, "read_image", noted)
     a, b = (Record(name, str(tmp_path / f"{name}.png")) for name in "ab")
     rows = [(a, ""), (a, "flip"), (b, "flip"), (b, "")]
     into = np.zeros((4, 4, 4, 3), np.uint8)

@@ -50,7 +50,10 @@ def test_answers_are_kept_in_order_and_to_the_bit(path: Path) -> None:
         assert put(ledger, *said) == []
     with open_ledger(path) as ledger:
         assert ledger.said(0, 4) == Said(
-            ("", "straße \N{DOG}\0 end"), (b"", b"\x05\0\0\0"), (b"", b"\xff\xff\x7f\x7f"), ("image file is empty", None)
+            ("", "straße \N{DOG}\0 end"),
+            (b"", b"\x05\0\0\0"),
+            (b"", b"\xff\xff\x7f\x7f"),
+            ("image file is empty", None),
         )
         assert ledger.said(4, 8) == Said((), (), (), ())
         assert ledger.answered(0, 9).tolist() == [1, 3]
@@ -106,7 +109,7 @@ def test_an_ended_part_leaves_its_costs_and_not_its_texts(path: Path) -> None:
         assert ledger.whole(TOTALS) == []
         assert ledger.count(0, 4) == 4
         assert ledger.spent() == Spent(4, 20, 0)
-        assert ledger.said(0, 4).texts == (None,) * 4
+        assert set(ledger.said(0, 4).texts) == {None}
     with sqlite3.connect(path) as database:
         assert database.execute("SELECT COUNT(*) FROM question WHERE tokens IS NOT NULL").fetchone() == (0,)
         assert database.execute("SELECT DISTINCT image_sha256 FROM question").fetchall() == [(b"\x01" * 32,)]
@@ -213,6 +216,4 @@ def test_a_damaged_ledger_is_said_with_the_cure(path: Path, spoil: Any) -> None:
         pytest.raises(RunError, match=r"ledger\.sqlite: .* damaged .*Remove it together with its -wal and -shm"),
         open_ledger(path) as ledger,
     ):
-        ledger.recall("identity")
-        ledger.ended()
-        ledger.said(0, 201)
+        assert (ledger.recall("identity"), ledger.ended(), ledger.said(0, 201)) == (None, {}, ())

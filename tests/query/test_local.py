@@ -147,9 +147,9 @@ def test_the_best_batch_is_where_the_rate_no_longer_grows(timed: Any) -> None:
 
 
 def test_the_best_batch_stops_at_the_most_and_at_the_memory(timed: Any) -> None:
-    assert best_batch(timed(lambda pictures, call: 1.0), pictures(1)) == 256
-    assert best_batch(timed(lambda pictures, call: 1.0), pictures(5), most=20) == 16
-    assert best_batch(timed(lambda pictures, call: 1.0 * pictures), pictures(5)) == 1
+    assert best_batch(timed(lambda *_: 1.0), pictures(1)) == 256
+    assert best_batch(timed(lambda *_: 1.0), pictures(5), most=20) == 16
+    assert best_batch(timed(lambda pictures, _: 1.0 * pictures), pictures(5)) == 1
 
     def full(pictures: int, call: int) -> float:
         if pictures > 8:

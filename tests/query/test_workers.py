@@ -105,7 +105,9 @@ def test_workers_that_die_again_and_again_end_the_run(
         return worker
 
     monkeypatch.setattr(workers._Team, "_hire", hire)
-    with pytest.raises(RunFailed, match=r"4 workers died, the last with exit code -9\. .*fewer --workers.*run the comm"):
+    with pytest.raises(
+        RunFailed, match=r"4 workers died, the last with exit code -9\. .*fewer --workers.*run the comm"
+    ):
         ask(tmp_path / "run", records, graphs.captioner(), workers=2)
     assert len(hired) == 2 + workers.DEATHS
     assert team() == []

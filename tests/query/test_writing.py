@@ -17,7 +17,7 @@ from m4i_fast.query.plan import Plan
 from m4i_fast.query.records import ListedRecords
 from m4i_fast.query.writing import end_part, end_whole_parts, writing
 from m4i_fast.runs import Run
-from m4i_fast.tables import read_generations, read_metadata, read_repeats
+from m4i_fast.tables import read_generations, read_metadata, read_repeats, write_generations
 from m4i_fast.types import Record
 
 IDENTITY = Identity("e", "s", "r")
@@ -32,9 +32,7 @@ def answer(question: int, words: int = 1, error: str | None = None, log_probs: b
     tokens = np.arange(words, dtype=np.int32) + 10 * question
     rates = (-np.ones(words, np.float32)).tobytes() if log_probs else None
     text = "" if error else f"said {question}"
-    return Answer(
-        question, 1, None, None, None, None, None, None, None, error, text, tokens.tobytes(), rates
-    )
+    return Answer(question, 1, None, None, None, None, None, None, None, error, text, tokens.tobytes(), rates)
 
 
 def test_answers_become_parts_whatever_their_order(tmp_path: Path) -> None:
@@ -84,7 +82,7 @@ def test_a_part_of_nothing_but_errors_and_one_without_log_probabilities(tmp_path
 
 def test_what_is_handed_over_is_committed_though_the_block_fails(tmp_path: Path) -> None:
     todo = whole(tmp_path, Asks())
-    with pytest.raises(KeyboardInterrupt), writing(tmp_path / "ledger.sqlite", todo) as writer:
+    with pytest.raises(KeyboardInterrupt), writing(tmp_path / "ledger.sqlite", todo) as writer:  # noqa: PT012
         writer.put([answer(0), answer(1)])
         writer.put([answer(2)])
         raise KeyboardInterrupt
@@ -102,7 +100,7 @@ def test_what_ends_the_writer_reaches_whoever_hands_over(
         raise RunFailed("the disk is full")
 
     monkeypatch.setattr(room, "write_generations", full)
-    with pytest.raises(RunFailed, match="the disk is full"), writing(tmp_path / "ledger.sqlite", todo) as writer:
+    with pytest.raises(RunFailed, match="the disk is full"), writing(tmp_path / "ledger.sqlite", todo) as writer:  # noqa: PT012
         writer.put([answer(0), answer(1)])
         if not late:
             for question in range(2, 100):  # more than may wait: it must not wait for ever
@@ -143,7 +141,7 @@ def test_a_thread_that_died_is_noticed_and_not_waited_for(tmp_path: Path) -> Non
 
 def test_who_hands_over_waits_while_many_are_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     todo = whole(tmp_path, Asks(), rows=20, part_rows=1)
-    real = room.write_generations
+    real = write_generations
 
     def slow(*given: Any, **more: Any) -> None:
         time.sleep(0.02)

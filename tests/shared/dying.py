@@ -1,7 +1,7 @@
 """Queries in processes of their own that die, or whose disk is full, at a named write point.
 
-A server imports everything once and forks a child a query, so that each costs milliseconds. The write points are wrapped
-in the child; the package knows nothing of them.
+A server imports everything once and forks a child a query, so that each costs milliseconds. The write points are
+wrapped in the child; the package knows nothing of them.
 """
 
 import importlib
@@ -41,8 +41,8 @@ class Order:
     """One query to run.
 
     ``at``: the write point (from 1) where ``how`` strikes: SIGKILL, or ENOSPC instead of the write. ``moment``: before
-    the call, after it, or when it is half done. ``kill_after``: seconds until a SIGKILL from outside. ``sleep``: seconds
-    the engine takes for a batch. ``asked``: a file that gets the ids that the engine is asked about, a line a batch.
+    the call, after it, or when it is half done. ``kill_after``: seconds until a SIGKILL from outside. ``sleep``:
+    seconds the engine takes for a batch. ``asked``: a file that gets the ids the engine is asked about, a line a batch.
     """
 
     root: str
@@ -98,10 +98,11 @@ def dying() -> Iterator[Dying]:
 
 
 def _serve() -> None:
-    import PIL.Image
+    from PIL import Image
 
     for name in LOADED:
         importlib.import_module(name)
+    Image.init()
     for line in sys.stdin:
         reading, writing = os.pipe()
         pid = os.fork()
@@ -198,7 +199,7 @@ def _arm(order: dict[str, Any], tell: int) -> None:
             return wrapped("sqlite schema", super().executescript)(script)  # type: ignore[no-any-return]
 
     connect = sqlite3.connect
-    sqlite3.connect = lambda *given, **more: connect(*given, factory=Connection, **more)  # type: ignore[assignment, misc]
+    sqlite3.connect = lambda *given, **more: connect(*given, factory=Connection, **more)  # type: ignore[assignment]
     os.fsync = wrapped("fsync", os.fsync)
     os.replace = wrapped("replace", os.replace)  # Path.replace goes through it
     pq.write_table = wrapped("write_table", write_table, half_a_table)
