@@ -77,7 +77,8 @@ ON CONFLICT (part) DO UPDATE SET answered = answered + excluded.answered RETURNI
 """
 
 _SAID = """
-SELECT text, tokens, log_probs, error FROM question WHERE question >= ? AND question < ? AND state = 1 ORDER BY question
+SELECT text, tokens, log_probs, error FROM question
+WHERE question >= ? AND question < ? AND state = 1 AND text IS NOT NULL ORDER BY question
 """
 
 

@@ -166,6 +166,18 @@ def test_whole_parts_without_a_file_are_written(tmp_path: Path) -> None:
     assert [part.path.exists() for part in todo.parts] == [True, False]
 
 
+def test_a_part_that_another_has_just_ended_is_left_to_it(tmp_path: Path) -> None:
+    """Workers of a killed run may still be at it when the next one begins."""
+    todo = whole(tmp_path, Asks())
+    with open_ledger(tmp_path / "ledger.sqlite") as ledger, open_ledger(tmp_path / "ledger.sqlite") as other:
+        ledger.put([answer(0), answer(1)], {0: 2}, questions=2)
+        assert ledger.whole({0: 2}) == [0]
+        end_part(other, todo, todo.parts[0])
+        before = todo.parts[0].path.read_bytes()
+        end_part(ledger, todo, todo.parts[0])
+        assert todo.parts[0].path.read_bytes() == before
+
+
 def test_a_part_that_is_not_whole_is_never_written(tmp_path: Path) -> None:
     todo = whole(tmp_path, Asks())
     with open_ledger(tmp_path / "ledger.sqlite") as ledger:
