@@ -91,6 +91,60 @@ def test_parts_of_generations_come_back_as_one(parts: list[Generations], tmp_pat
         assert read.log_probs is None
 
 
+def _said(ids: tuple[str, ...], words: int, *, log_probs: bool = True) -> Generations:
+    rows = len(ids)
+    tokens = np.tile(np.arange(1, words + 1, dtype=np.int32), (rows, 1))
+    return Generations(
+        ids,
+        tuple(f"{key} {words}" for key in ids),
+        tokens,
+        np.full(rows, words, np.int32),
+        -tokens.astype(np.float32) if log_probs else None,
+        ("bad", *(None,) * (rows - 1)),
+    )
+
+
+def test_repeats_come_back_with_their_variant_and_sample(tmp_path: Path) -> None:
+    paths = [tmp_path / "0.parquet", tmp_path / "1.parquet"]
+    tables.write_repeats(
+        paths[0],
+        [_said(("a", "b"), 1), _said(("a", "b"), 3)],
+        variants=["", "flip"],
+        samples=[1, 0],
+        metadata={"part": "0"},
+    )
+    tables.write_repeats(paths[1], [_said(("c",), 2)], variants=["crop"], samples=[7])
+    assert tables.read_metadata(paths[0]) == (4, {"part": "0"})
+    assert pq.read_schema(paths[0]).names == ["id", "variant", "sample", "text", "tokens", "log_probs", "error"]
+    said, variants, samples = tables.read_repeats(paths)
+    assert said.ids == ("a", "b", "a", "b", "c")
+    assert said.texts == ("a 1", "b 1", "a 3", "b 3", "c 2")
+    assert said.errors == ("bad", None, "bad", None, "bad")
+    assert said.tokens.tolist() == [[1, 0, 0], [1, 0, 0], [1, 2, 3], [1, 2, 3], [1, 2, 0]]
+    assert said.log_probs is not None
+    assert said.log_probs[2].tolist() == [-1, -2, -3]
+    assert variants == ("", "", "flip", "flip", "crop")
+    assert (samples.tolist(), str(samples.dtype)) == ([1, 1, 0, 0, 7], "int32")
+
+
+def test_repeats_of_which_some_have_no_log_probabilities_have_none(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    both = [_said(("a",), 1), _said(("a",), 1, log_probs=False)]
+    tables.write_repeats(path, both, variants=["", "flip"], samples=[1, 0])
+    assert tables.read_repeats([path])[0].log_probs is None
+
+
+def test_repeats_are_as_many_as_their_names_and_no_generations(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    with pytest.raises(ValueError, match="shorter"):
+        tables.write_repeats(path, [_said(("a",), 1)] * 2, variants=["flip"], samples=[0])
+    tables.write_generations(path, _said(("a",), 1))
+    with pytest.raises(DataError, match="column variant, sample is missing"):
+        tables.read_repeats([path])
+    with pytest.raises(DataError, match="no part of any generation"):
+        tables.read_repeats([])
+
+
 @many
 @given(values=st_numpy.arrays(np.float32, st.tuples(st.integers(0, 4), st.integers(1, 3))))
 def test_vectors_come_back_to_the_bit(values: Any, tmp_path: Path) -> None:

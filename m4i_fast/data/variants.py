@@ -54,9 +54,11 @@ def varied(picture: Image.Image, variant: str, *, key: str, sample: int) -> Imag
             top = int(rng.integers(0, picture.height - height + 1))
             return picture.crop((left, top, left + width, top + height))
         case "noise":
-            pixels = np.asarray(picture, np.float32)
-            noise = _rng(key, variant, sample).standard_normal(pixels.shape, np.float32)
-            return Image.fromarray(np.rint(pixels + NOISE * noise).clip(0, 255).astype(np.uint8))
+            pixels = np.asarray(picture)
+            noisy = _rng(key, variant, sample).standard_normal(pixels.shape, np.float32)
+            noisy *= NOISE
+            noisy += pixels  # in place: of a large picture each copy would be a gigabyte
+            return Image.fromarray(np.rint(noisy, out=noisy).clip(0, 255, out=noisy).astype(np.uint8))
         case _:
             raise ValueError(f"unknown variant {variant!r}")
 

@@ -62,7 +62,10 @@ VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (question) DO UPDATE SET
   state = 1, attempts = question.attempts + excluded.attempts, request_id = excluded.request_id,
   model = excluded.model, image_sha256 = excluded.image_sha256, finish_reason = excluded.finish_reason,
-  prompt_tokens = excluded.prompt_tokens, completion_tokens = excluded.completion_tokens,
+  prompt_tokens = COALESCE(question.prompt_tokens + excluded.prompt_tokens, excluded.prompt_tokens,
+                           question.prompt_tokens),
+  completion_tokens = COALESCE(question.completion_tokens + excluded.completion_tokens, excluded.completion_tokens,
+                               question.completion_tokens),
   latency_ms = excluded.latency_ms, error = excluded.error, text = excluded.text, tokens = excluded.tokens,
   log_probs = excluded.log_probs
 WHERE question.state = 0
@@ -74,7 +77,8 @@ ON CONFLICT (part) DO UPDATE SET answered = answered + excluded.answered RETURNI
 """
 
 _SAID = """
-SELECT text, tokens, log_probs, error FROM question WHERE question >= ? AND question < ? AND state = 1 ORDER BY question
+SELECT text, tokens, log_probs, error FROM question
+WHERE question >= ? AND question < ? AND state = 1 AND text IS NOT NULL ORDER BY question
 """
 
 
@@ -110,7 +114,8 @@ class Said(NamedTuple):
 
     def every(self, start: int, step: int) -> Said:
         """Each ``step``-th row from ``start``."""
-        return Said(*(column[start::step] for column in self))
+        rows = slice(start, None, step)
+        return Said(self.texts[rows], self.tokens[rows], self.log_probs[rows], self.errors[rows])
 
 
 @dataclass(frozen=True, slots=True)

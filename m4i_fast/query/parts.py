@@ -115,6 +115,10 @@ def plan(run: Run, identity: Identity, rows: int, part_rows: int, asks: int) -> 
             _refuse(path, "is no part of this query", run)
         elif asks == 1 or _stands(part.repeats, wanted, (part.stop - part.start) * (asks - 1)):
             standing[part.index] = int(found.get("errors", "0"))
+    places = {part.repeats for part in parts} if asks > 1 else set()
+    for path in _paths(run, REPEATS):
+        if path not in places:
+            _refuse(path, "is no part of this query", run)
     return tuple(replace(part, stands=part.index in standing, errors=standing.get(part.index, 0)) for part in parts)
 
 
@@ -134,7 +138,12 @@ def _stands(path: Path, wanted: Mapping[str, str], rows: int) -> bool:
 
 def part_paths(run: Run) -> list[Path]:
     """The parts that lie in the run, in order."""
-    return sorted(run.path(FOLDER).glob("part-*.parquet"))
+    return _paths(run, FOLDER)
+
+
+def _paths(run: Run, folder: str) -> list[Path]:
+    # By number: beyond 99,999 the names are longer, and as text they would stand in between.
+    return sorted(run.path(folder).glob("part-*.parquet"), key=lambda path: (len(path.name), path.name))
 
 
 def clear_parts(run: Run) -> None:
@@ -142,7 +151,7 @@ def clear_parts(run: Run) -> None:
     for suffix in ("", "-wal", "-shm"):
         run.path(ledger.NAME + suffix).unlink(missing_ok=True)
     for folder in (REPEATS, FOLDER):
-        for path in sorted(run.path(folder).glob("part-*.parquet")):
+        for path in _paths(run, folder):
             path.unlink(missing_ok=True)
         with suppress(OSError):  # others may have put something there
             run.path(folder).rmdir()

@@ -1,3 +1,4 @@
+import hashlib
 import os
 import random
 import signal
@@ -10,15 +11,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from m4i_fast.data.images import resized
+from m4i_fast.data.variants import varied
+from m4i_fast.engines import open_captioner
 from m4i_fast.engines.onnx import OnnxCaptioner
 from m4i_fast.errors import ConfigError, DataError, EngineError, RunError
-from m4i_fast.query import query
+from m4i_fast.query import Asks, query
 from m4i_fast.query.parts import identify
 from m4i_fast.query.records import ListedRecords
 from m4i_fast.runs import open_run
-from m4i_fast.tables import read_generations, read_metadata, write_records
-from m4i_fast.types import Generations, Record
+from m4i_fast.tables import read_generations, read_metadata, read_repeats, write_records
+from m4i_fast.types import Generations, ImageBatch, Record
 
 VALUES = [0, 1, 2, 9, 255, 77, 78]
 TEXTS = ("red", "green blue", "blue white black", "blue", "white", "red green blue", "green")
@@ -274,7 +279,7 @@ import sys, time
 from pathlib import Path
 from m4i_fast.engines.onnx import OnnxCaptioner
 from m4i_fast.progress import hush
-from m4i_fast.query import query
+from m4i_fast.query import Asks, query
 from m4i_fast.runs import open_run
 from m4i_fast.tables import read_records
 
@@ -354,3 +359,117 @@ def test_a_polite_stop_leaves_whole_parts_only(
     assert 0 < len(left) < 26
     calm = {path.name: path.read_bytes() for path in _parts(tmp_path / "calm")}
     assert all(path.read_bytes() == calm[path.name] for path in left)
+
+
+@pytest.fixture
+def split_pictures(tmp_path: Path) -> list[Record]:
+    """Five pictures, each of two halves; the last cannot be read."""
+    records = []
+    for index, (left, right) in enumerate([(200, 0), (0, 90), (10, 20), (255, 254), (7, 7)]):
+        pixels = np.zeros((10, 10, 3), np.uint8)
+        pixels[:, :5], pixels[:, 5:] = left, right
+        path = tmp_path / f"split{index}.png"
+        Image.fromarray(pixels).save(path)
+        records.append(Record(f"r{index}", str(path)))
+    Path(records[4].image).write_bytes(b"no picture")
+    return records
+
+
+CROPPED_AND_FLIPPED = Asks(("flip", "crop"))
+
+
+def _sha256(record: Record) -> str:
+    return hashlib.sha256(Path(record.image).read_bytes()).hexdigest()
+
+
+def _repeats(root: Path) -> list[Path]:
+    return sorted((root / "repeats").glob("part-*.parquet"))
+
+
+def _everything(root: Path) -> dict[str, bytes]:
+    return {path.name + path.parent.name: path.read_bytes() for path in (*_parts(root), *_repeats(root))}
+
+
+def test_variants_are_asked_beside_the_picture_and_kept_apart(
+    graphs: Any, split_pictures: list[Record], tmp_path: Path
+) -> None:
+    with open_run(tmp_path / "run") as run:
+        report = query(run, split_pictures, graphs.captioner(), batch=4, part_rows=2, asks=CROPPED_AND_FLIPPED)
+    assert (report.rows, report.asked, report.errors, report.parts) == (5, 15, 1, 3)
+    plain = _read(tmp_path / "run")
+    assert plain.ids == ("r0", "r1", "r2", "r3", "r4")
+    with open_captioner(graphs.captioner()) as captioner:
+        # What the variants of each picture are is made here by itself, from the file.
+        for variant, rows in (("", plain), ("flip", None), ("crop", None)):
+            pixels = np.stack(
+                [
+                    resized(varied(Image.open(record.image), variant, key=_sha256(record), sample=0), 4)
+                    for record in split_pictures[:4]
+                ]
+            )
+            expected = captioner.generate(ImageBatch(plain.ids[:4], pixels, (None,) * 4))
+            if rows is None:
+                said, variants, samples = read_repeats(_repeats(tmp_path / "run"))
+                chosen = [row for row, name in enumerate(variants) if name == variant]
+                assert [said.ids[row] for row in chosen] == list(plain.ids)
+                assert samples.tolist() == [0] * 10
+                assert tuple(said.texts[row] for row in chosen) == (*expected.texts, "")
+                assert said.errors[chosen[4]] == "not an image, or of an unknown format"
+            else:
+                assert rows.texts == (*expected.texts, "")
+    assert [read_metadata(path)[0] for path in _repeats(tmp_path / "run")] == [4, 4, 2]
+
+
+def test_a_lost_part_of_the_repeats_is_made_again_and_the_rest_is_kept(
+    graphs: Any, split_pictures: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = graphs.captioner()
+    more: Any = {"batch": 4, "part_rows": 2, "asks": CROPPED_AND_FLIPPED}
+    asked = _count_generated(monkeypatch)
+    with open_run(tmp_path / "run") as run:
+        query(run, split_pictures, engine, **more)
+        before = _everything(run.root)
+        assert len(before) == 6
+        del asked[:]
+        assert query(run, split_pictures, engine, **more).asked == 0
+        _repeats(run.root)[1].unlink()
+        report = query(run, split_pictures, engine, **more)
+        assert (report.asked, report.kept, asked) == (6, 9, ["r2"] * 3 + ["r3"] * 3)
+        assert _everything(run.root) == before
+        _repeats(run.root)[2].write_bytes(b"PAR1 no more")
+        assert query(run, split_pictures, engine, **more).asked == 3
+        assert _everything(run.root) == before
+
+
+def test_a_query_with_variants_goes_on_where_it_stood(
+    graphs: Any, split_pictures: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = graphs.captioner()
+    more: Any = {"batch": 2, "part_rows": 3, "asks": CROPPED_AND_FLIPPED}
+    with open_run(tmp_path / "calm") as run:
+        query(run, split_pictures, engine, **more)
+    real = OnnxCaptioner.generate
+
+    def stops(self: OnnxCaptioner, batch: Any) -> Generations:
+        if "r2" in batch.ids:
+            raise KeyboardInterrupt
+        return real(self, batch)
+
+    with open_run(tmp_path / "run") as run:
+        with monkeypatch.context() as patch:
+            patch.setattr(OnnxCaptioner, "generate", stops)
+            with pytest.raises(KeyboardInterrupt):
+                query(run, split_pictures, engine, **more)
+        assert _everything(run.root) == {}
+        assert query(run, split_pictures, engine, **more).kept == 6
+        assert _everything(run.root) == _everything(tmp_path / "calm")
+        with pytest.raises(RunError, match="other settings"):
+            query(run, split_pictures, engine, batch=2, part_rows=3)
+
+
+def test_samples_of_an_engine_that_always_says_the_same_are_refused(
+    graphs: Any, split_pictures: list[Record], tmp_path: Path
+) -> None:
+    with open_run(tmp_path / "run") as run, pytest.raises(EngineError, match=r"2 samples were asked for.*--augment"):
+        query(run, split_pictures, graphs.captioner(), asks=Asks((), 2))
+    assert not (tmp_path / "run/ledger.sqlite").exists()
