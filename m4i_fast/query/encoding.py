@@ -259,7 +259,11 @@ def _encode_texts(
 
 
 def _encoded(tower: Any, rows: Any, pieces: Pieces) -> npt.NDArray[np.float32]:
-    return np.concatenate(pieces.each(len(rows), lambda cut: tower.encode(rows[cut])))
+    def ask(cut: slice) -> npt.NDArray[np.float32]:
+        vectors: npt.NDArray[np.float32] = tower.encode(rows[cut])
+        return vectors
+
+    return np.concatenate(pieces.each(len(rows), ask))
 
 
 def _asked(run: Run, rows: int, made_by: str) -> list[Path]:

@@ -12,7 +12,16 @@ from time import perf_counter
 from typing import Any
 
 from m4i_fast.data.bytes import ImageReader
-from m4i_fast.engines.endpoints import Endpoint, Generation, Picture, Secret, TensorNames, event_loop, open_endpoint
+from m4i_fast.engines.endpoints import (
+    Endpoint,
+    Generation,
+    Picture,
+    Protocol,
+    Secret,
+    TensorNames,
+    event_loop,
+    open_endpoint,
+)
 from m4i_fast.errors import EngineError
 from m4i_fast.progress import progress
 from m4i_fast.query.asks import PLAIN, Asks
@@ -38,7 +47,7 @@ class Address:
     """Where a deployed captioner is and how it is spoken to; see ``open_endpoint``."""
 
     url: str
-    protocol: str
+    protocol: Protocol
     model: str | None = None
     key: Secret | None = None
     private: bool = False

@@ -139,10 +139,9 @@ class _Actor:
         clock = Clock()
         answers: list[Answer] = []
         part = self._plan.parts[shard.index]
-        for fed, said in careful_batches(
-            self._captioner, self._plan, iter(shard.batches), clock, threads=self._threads
-        ):
-            answers += answers_of(fed, said)
+        batches = careful_batches(self._captioner, self._plan, iter(shard.batches), clock, threads=self._threads)
+        for fed, generations in batches:
+            answers += answers_of(fed, generations)
         if len(answers) < part.questions:  # a store did not give some of the pictures; the part stays to be done
             return _Outcome(shard.index, None, [], clock)
         said = Said(

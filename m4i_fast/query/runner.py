@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -168,24 +168,25 @@ def query(
             if workers > 1 or ray is not None:
                 engine.close()  # each worker opens its own; two in one memory would be one too many
             opening = Opening(str(captioner_path), provider, threads, decode_threads, allow_fallback)
-            with progress("caption", total) if kept < total else nullcontext() as advance:
-                if advance is not None:
+            if kept < total:
+                with progress("caption", total) as advance:
                     advance(kept)
-                for _ in range(TRIES):
-                    numbers = whole.missing(ledger, size)
-                    if kept == total or (first := next(numbers, None)) is None:
-                        break
-                    numbers = chain([first], numbers)
-                    if ray is not None:
-                        spent = answer_by_ray(ray, workers, opening, whole, ledger, size, advance=advance)
-                    elif workers > 1:
-                        spent = answer_by_workers(workers, opening, whole, ledger.path, numbers, advance=advance)
-                    else:
-                        spent = answer_batches(
-                            captioner, whole, ledger.path, numbers, threads=decode_threads, advance=advance
-                        )
-                    clock.add(spent)
-                    end_whole_parts(ledger, whole)
+                    for _ in range(TRIES):
+                        numbers = whole.missing(ledger, size)
+                        first = next(numbers, None)
+                        if first is None:
+                            break
+                        numbers = chain([first], numbers)
+                        if ray is not None:
+                            spent = answer_by_ray(ray, workers, opening, whole, ledger, size, advance=advance)
+                        elif workers > 1:
+                            spent = answer_by_workers(workers, opening, whole, ledger.path, numbers, advance=advance)
+                        else:
+                            spent = answer_batches(
+                                captioner, whole, ledger.path, numbers, threads=decode_threads, advance=advance
+                            )
+                        clock.add(spent)
+                        end_whole_parts(ledger, whole)
             need_all(ledger, whole)
             errors = sum(ledger.ended().values())
     return QueryReport(

@@ -102,7 +102,8 @@ class _Team:
         while self._deal(numbers):
             busy = [pipe for pipe, worker in self._workers.items() if worker.dealt]
             for pipe in multiprocessing.connection.wait(busy):
-                self._hear(self._workers[pipe])  # type: ignore[index] - wait gives back what it was given
+                assert isinstance(pipe, Connection)  # it gives back what it was given
+                self._hear(self._workers[pipe])
 
     def end(self) -> None:
         """Let all end: each commits what it has, and says what it spent its time on."""

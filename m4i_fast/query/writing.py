@@ -157,7 +157,8 @@ def _generations(ids: tuple[str, ...], said: Said) -> Generations:
     tokens = np.zeros((rows, width), np.int32)
     tokens[inside] = np.frombuffer(b"".join(said.tokens), np.int32)
     log_probs = None
-    if None not in said.log_probs:
+    rates = [each for each in said.log_probs if each is not None]
+    if len(rates) == rows:
         log_probs = np.zeros((rows, width), np.float32)
-        log_probs[inside] = np.frombuffer(b"".join(said.log_probs), np.float32)  # type: ignore[arg-type] - none is None
+        log_probs[inside] = np.frombuffer(b"".join(rates), np.float32)
     return Generations(ids, said.texts, tokens, lengths, log_probs, said.errors)

@@ -241,6 +241,5 @@ def _qps(target: EndpointSettings) -> float | None:
 
 
 def _what_answers_depend_on(target: EndpointSettings) -> dict[str, Any]:
-    return {"url": target.url, "protocol": target.protocol, "model": target.model} | endpoint_generation(
-        target
-    ).to_json()
+    generation: dict[str, Any] = endpoint_generation(target).to_json()
+    return {"url": target.url, "protocol": target.protocol, "model": target.model} | generation
