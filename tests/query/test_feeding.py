@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from m4i_fast.data.bytes import ImageReader
 from m4i_fast.query import feeding as room
 from m4i_fast.query import pictures
 from m4i_fast.query.asks import PLAIN, Ask
@@ -176,7 +177,8 @@ def test_bad_records_are_blank_rows_with_reasons(picture_records: Any) -> None:
     Path(records[0].image).with_name("empty.png").touch()
     records.append(Record("empty", str(Path(records[0].image).with_name("empty.png"))))
     pixels = np.full((5, 4, 4, 3), 99, np.uint8)
-    filled = fill([Wanted(row, record, PLAIN) for row, record in enumerate(records)], pixels)
+    with ImageReader() as reader:
+        filled = fill([Wanted(row, record, PLAIN) for row, record in enumerate(records)], pixels, reader)
     assert pixels[:, 0, 0, 0].tolist() == [10, 0, 30, 0, 0]
     assert filled.errors == [
         None,
@@ -199,17 +201,18 @@ def test_each_row_is_the_variant_that_was_asked_for_and_a_record_is_read_once(
     Image.fromarray(halves).save(tmp_path / "a.png")
     Image.fromarray(255 - halves).save(tmp_path / "b.png")
     read: list[str] = []
-    real = pictures.read_image
+    real = pictures.open_regular
 
-    def noted(record: Record) -> bytes:
-        read.append(record.id)
-        return real(record)
+    def noted(path: str) -> Any:
+        read.append(Path(path).stem)
+        return real(path)
 
-    monkeypatch.setattr(pictures, "read_image", noted)
+    monkeypatch.setattr(pictures, "open_regular", noted)
     a, b = (Record(name, str(tmp_path / f"{name}.png")) for name in "ab")
     rows = [(a, ""), (a, "flip"), (b, "flip"), (b, "")]
     into = np.zeros((4, 4, 4, 3), np.uint8)
-    filled = fill([Wanted(row, record, Ask(variant)) for row, (record, variant) in enumerate(rows)], into)
+    with ImageReader() as reader:
+        filled = fill([Wanted(row, record, Ask(variant)) for row, (record, variant) in enumerate(rows)], into, reader)
     assert into[:, 0, :, 0].tolist() == [[200, 200, 0, 0], [0, 0, 200, 200], [255, 255, 55, 55], [55, 55, 255, 255]]
     assert read == ["a", "b"]
     assert filled.sha256[0] == filled.sha256[1] != filled.sha256[2]

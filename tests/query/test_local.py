@@ -60,7 +60,7 @@ def test_where_memory_runs_out_a_batch_is_halved_and_that_is_remembered(
     assert (said.ids, said.texts, said.errors) == (expected.ids, expected.texts, expected.errors)
     np.testing.assert_array_equal(said.tokens, expected.tokens)
     np.testing.assert_array_equal(said.log_probs, expected.log_probs)
-    assert "memory ran out on 11 images at once; going on with 6" in capsys.readouterr().err
+    assert "memory ran out on 11 rows at once; going on with 6" in capsys.readouterr().err
     del small.sizes[:]
     assert careful.generate(pictures(5)).texts == expected.texts[:5]
     assert small.sizes == [3, 2], "never again more than the memory took"
