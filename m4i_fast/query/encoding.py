@@ -250,9 +250,7 @@ def _encode_texts(
                 for at in range(0, len(good), size):
                     rows = good[at : at + size]
                     some = [texts[row] or "" for row in rows]
-                    values[rows] = np.concatenate(
-                        pieces.each(len(rows), lambda cut, some=some: tower.encode(some[cut]))
-                    )
+                    values[rows] = _encoded(tower, some, pieces)
                 clock.infer_s += time.perf_counter() - mark
                 table.write(start, inputs, ids, values)
             advance(len(ids))

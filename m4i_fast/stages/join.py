@@ -30,10 +30,11 @@ def rows_for(
 
 def generations_of(run: Run, records: Sequence[Record]) -> Generations:
     """The run's generations, in the order of ``records``."""
+    from m4i_fast.query.parts import FOLDER, part_paths
     from m4i_fast.tables import read_generations
 
-    folder = run.path("generations")
-    generations = read_generations(sorted(folder.glob("part-*.parquet")))
+    folder = run.path(FOLDER)
+    generations = read_generations(part_paths(run))
     ids = tuple(record.id for record in records)
     if generations.ids == ids:
         return generations
