@@ -99,7 +99,7 @@ def render_report(
         missing.append(name)
         return otherwise
 
-    parts = sorted((run / "generations").glob("part-*.parquet"))
+    parts = sorted((run / "generations").glob("part-*.parquet"), key=lambda path: (len(path.name), path.name))
     if not parts:
         missing.append("generations/")
     settings = run / "settings.toml"
