@@ -15,13 +15,21 @@ enum class Alphabet : int {
     whitespace = 2,   // everything but white space
 };
 
-inline constexpr std::size_t kBlock = 64;  // scan() reads and writes whole blocks
+inline constexpr std::size_t kBlock = 64;  // cut() writes whole blocks of bytes
 inline constexpr std::size_t kRow = 8;     // words of a row of room: a cache line
 inline constexpr std::size_t kShort = 64;  // hypothesis tokens up to which compare() works: the bits of a machine word
 inline constexpr int kOrders = 4;          // n-grams are counted for n = 1 .. 4
 
-// What scan() saw among the bytes of a text, for Alphabet::whitespace.
-struct Spaces {
+// A token that is not its own key: which one it is, and where its bytes begin.
+struct Other {
+    std::uint32_t token;
+    std::uint32_t begin;
+};
+
+// What cut() found in a text; the bytes are counted for Alphabet::whitespace.
+struct Cut {
+    std::uint32_t tokens;
+    std::uint32_t others;
     std::uint32_t any;    // white space
     std::uint32_t plain;  // U+0020
     std::uint32_t nul;
@@ -58,11 +66,11 @@ struct Counts {
 struct Machine {
     const char* name;
 
-    // Copies `size` ASCII bytes (lower-cased for words and rouge_score) to `bytes`, zero-padded to whole blocks, and
-    // lists where tokens begin and end, counted from `bytes` plus `base`. Room: (size + 1) / 2 + kBlock tokens.
-    // Returns the number of tokens. `spaces` is filled for whitespace only.
-    std::size_t (*scan)(Alphabet alphabet, const char* text, std::size_t size, char* bytes, std::uint32_t base,
-                        std::uint32_t* starts, std::uint32_t* ends, Spaces* spaces);
+    // Cuts `size` ASCII bytes into tokens and writes their keys. Those that are not their own key are listed in `others`,
+    // tokens and bytes counted from `from`; their key is undefined, their bytes (lower-cased for words and rouge_score)
+    // stand in `bytes` with a zero byte behind each. Where a token holds a NUL, all this is undefined but for `nul`.
+    // Room: whole blocks of size + 1 bytes, (size + 1) / 2 + kBlock keys, size / 10 + kBlock others.
+    Cut (*cut)(Alphabet alphabet, const char* text, std::size_t size, char* bytes, Key* keys, Other from, Other* others);
 
     // The marks of `size` <= kBlock ASCII bytes; nothing beyond them is read.
     Marks (*mark)(const char* text, std::size_t size);

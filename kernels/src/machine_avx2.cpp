@@ -75,10 +75,9 @@ Marks mark(const char* text, size_t size) {
 
 inline bool is_word(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
-size_t scan(Alphabet alphabet, const char* text, size_t size, char* bytes, uint32_t base, uint32_t* starts,
-            uint32_t* ends, Spaces* spaces) {
-    Edges edges(starts, ends);
-    Spaces seen{};
+Cut cut(Alphabet alphabet, const char* text, size_t size, char* bytes, Key* keys, Other from, Other* others) {
+    Cutter cutter(bytes, keys, from, others);
+    Cut seen{};
     for (size_t at = 0; at < size; at += kBlock) {
         alignas(32) char last[kBlock];
         const size_t here = std::min(kBlock, size - at);
@@ -119,11 +118,10 @@ size_t scan(Alphabet alphabet, const char* text, size_t size, char* bytes, uint3
         for (int half = 0; half < 2; ++half) {
             _mm256_storeu_si256(reinterpret_cast<__m256i*>(bytes + at + 32 * half), block.of[half]);
         }
-        edges.block(inside, base + static_cast<uint32_t>(at));
+        cutter.block(inside, static_cast<uint32_t>(at));
     }
-    edges.finish(base + static_cast<uint32_t>(size));
-    *spaces = seen;
-    return static_cast<size_t>(edges.ends() - ends);
+    cutter.finish(static_cast<uint32_t>(size), &seen);
+    return seen;
 }
 
 // A hypothesis of `Words` vectors.
@@ -229,7 +227,7 @@ using Kernels = Comparisons<Group, Narrow>;
 }  // namespace
 
 extern const Machine kAvx2;
-const Machine kAvx2{"avx2", scan, mark, pack_tokens, Kernels::compare<Key>,
+const Machine kAvx2{"avx2", cut, mark, pack_tokens, Kernels::compare<Key>,
                         Kernels::compare<Id>, Kernels::compare_small, Kernels::subsequences,
                         Kernels::subsequences_small, narrow_ids, unite_used};
 

@@ -20,60 +20,128 @@ inline uint64_t between(__m512i bytes, char first, int count) {
 
 inline bool is_word(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
-// Writes the numbers of the set bits plus `at`; returns how many. Writes up to kBlock numbers, of which the rest is waste.
-inline size_t list_bits(uint64_t bits, uint32_t at, uint32_t* out) {
-    const __m512i numbers = _mm512_set_epi8(
-        63, 62, 61, 60, 59, 58, 57, 56, 55, 54, 53, 52, 51, 50, 49, 48, 47, 46, 45, 44, 43, 42, 41, 40, 39, 38, 37, 36,
-        35, 34, 33, 32, 31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7,
-        6, 5, 4, 3, 2, 1, 0);
-    const __m512i listed = _mm512_maskz_compress_epi8(bits, numbers), base = _mm512_set1_epi32(static_cast<int>(at));
-    const size_t count = static_cast<size_t>(std::popcount(bits));
-    _mm512_storeu_si512(out, _mm512_add_epi32(base, _mm512_cvtepu8_epi32(_mm512_castsi512_si128(listed))));
-    if (count > 16) [[unlikely]] {
-        _mm512_storeu_si512(out + 16, _mm512_add_epi32(base, _mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(listed, 1))));
-        _mm512_storeu_si512(out + 32, _mm512_add_epi32(base, _mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(listed, 2))));
-    }
-    return count;
+inline __m512i counting() {  // 0, 1, 2 ...
+    return _mm512_set_epi8(63, 62, 61, 60, 59, 58, 57, 56, 55, 54, 53, 52, 51, 50, 49, 48, 47, 46, 45, 44, 43, 42, 41, 40, 39,
+                           38, 37, 36, 35, 34, 33, 32, 31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16, 15, 14,
+                           13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
 }
 
-size_t scan(Alphabet alphabet, const char* text, size_t size, char* bytes, uint32_t base, uint32_t* starts,
-            uint32_t* ends, Spaces* spaces) {
-    const uint32_t* const first_end = ends;
-    Spaces seen{};
-    uint64_t before = 0;
-    for (size_t at = 0; at < size; at += kBlock) {
-        const size_t here = std::min(kBlock, size - at);
-        const uint64_t real = _bzhi_u64(~uint64_t{0}, static_cast<unsigned>(here));
-        __m512i block = _mm512_maskz_loadu_epi8(real, text + at);
-        uint64_t inside;
-        if (alphabet == Alphabet::whitespace) {
-            const uint64_t plain = _mm512_cmpeq_epi8_mask(block, _mm512_set1_epi8(' '));
-            const uint64_t any = plain | between(block, 0x09, 5) | between(block, 0x1C, 4);
-            inside = real & ~any;
-            seen.any += static_cast<uint32_t>(std::popcount(any));
-            seen.plain += static_cast<uint32_t>(std::popcount(plain));
-            seen.nul += static_cast<uint32_t>(std::popcount(real & _mm512_testn_epi8_mask(block, block)));
-        } else {
-            const uint64_t upper = between(block, 'A', 26);
-            inside = upper | between(block, 'a', 26) | between(block, '0', 10);
-            block = _mm512_mask_add_epi8(block, upper, block, _mm512_set1_epi8(0x20));
-            if (alphabet == Alphabet::words) {
-                const uint64_t apostrophes = _mm512_cmpeq_epi8_mask(block, _mm512_set1_epi8('\''));
-                if (apostrophes != 0) {
-                    inside = joined(inside, apostrophes, at > 0 && is_word(text[at - 1]),
-                                    at + kBlock < size && is_word(text[at + kBlock]));
-                }
+struct Block {
+    __m512i bytes;    // zero outside tokens
+    uint64_t inside;  // bit i for byte i
+};
+
+// The block at `at`, told apart.
+template <Alphabet kAlphabet>
+[[gnu::always_inline]] inline Block told(const char* text, size_t size, size_t at, Cut& seen) {
+    const uint64_t real = _bzhi_u64(~uint64_t{0}, static_cast<unsigned>(std::min(kBlock, size - at)));
+    __m512i block = _mm512_maskz_loadu_epi8(real, text + at);
+    uint64_t inside;
+    if constexpr (kAlphabet == Alphabet::whitespace) {
+        const uint64_t plain = _mm512_cmpeq_epi8_mask(block, _mm512_set1_epi8(' '));
+        const uint64_t any = plain | between(block, 0x09, 5) | between(block, 0x1C, 4);
+        inside = real & ~any;
+        seen.any += static_cast<uint32_t>(std::popcount(any));
+        seen.plain += static_cast<uint32_t>(std::popcount(plain));
+        seen.nul += static_cast<uint32_t>(std::popcount(real & _mm512_testn_epi8_mask(block, block)));
+    } else {
+        const uint64_t upper = between(block, 'A', 26);
+        inside = upper | between(block, 'a', 26) | between(block, '0', 10);
+        block = _mm512_mask_add_epi8(block, upper, block, _mm512_set1_epi8(0x20));
+        if constexpr (kAlphabet == Alphabet::words) {
+            const uint64_t apostrophes = _mm512_cmpeq_epi8_mask(block, _mm512_set1_epi8('\''));
+            if (apostrophes != 0) {
+                inside = joined(inside, apostrophes, at > 0 && is_word(text[at - 1]),
+                                at + kBlock < size && is_word(text[at + kBlock]));
             }
         }
-        _mm512_storeu_si512(bytes + at, block);
-        const uint64_t shifted = (inside << 1) | before;
-        before = inside >> 63;
-        starts += list_bits(inside & ~shifted, base + static_cast<uint32_t>(at), starts);
-        ends += list_bits(~inside & shifted, base + static_cast<uint32_t>(at), ends);
     }
-    if (before != 0) *ends++ = base + static_cast<uint32_t>(size);
-    *spaces = seen;
-    return static_cast<size_t>(ends - first_end);
+    return {_mm512_maskz_mov_epi8(inside, block), inside};
+}
+
+struct Eighths {
+    alignas(64) unsigned char of[4][64];
+};
+constexpr Eighths eighths() {  // eight times each of 0 .. 7, then of 8 .. 15, and so on
+    Eighths made{};
+    for (unsigned part = 0; part < 4; ++part) {
+        for (unsigned i = 0; i < 64; ++i) made.of[part][i] = static_cast<unsigned char>(8 * part + i / 8);
+    }
+    return made;
+}
+constexpr Eighths kEighths = eighths();
+
+// Eight keys: the bytes of two blocks from each of the places `begins[8 * part]` and following up to the next zero byte.
+inline __m512i eight_keys(__m512i begins, int part, __m512i here, __m512i next) {
+    const __m512i steps = _mm512_set1_epi64(0x0706050403020100), which = _mm512_load_si512(kEighths.of[part]);
+    const __m512i places = _mm512_add_epi8(_mm512_permutexvar_epi8(which, begins), steps);
+    const __m512i bytes = _mm512_permutex2var_epi8(here, places, next);
+    // The lowest top bit that is set stands in the first zero byte.
+    const __m512i less = _mm512_sub_epi64(bytes, _mm512_set1_epi8(1));
+    const __m512i zeros = _mm512_ternarylogic_epi64(less, bytes, _mm512_set1_epi8(static_cast<char>(0x80)), 0x20);  // a & ~b & c
+    const __m512i below = _mm512_add_epi64(zeros, _mm512_set1_epi64(-1));
+    return _mm512_ternarylogic_epi64(bytes, zeros, below, 0x60);  // a & (b ^ c)
+}
+
+template <Alphabet kAlphabet>
+Cut cut_as(const char* text, size_t size, char* bytes, Key* keys, Other from, Other* others) {
+    Cut seen{};
+    if (size == 0) return seen;
+    const __m512i places = counting();
+    const Key* const first_key = keys;
+    const Other* const first_other = others;
+    uint64_t before = 0;
+    Block here = told<kAlphabet>(text, size, 0, seen);
+    for (size_t at = 0; at < size; at += kBlock) {
+        // Tokens that begin in this block may reach into the next one.
+        Block next{_mm512_setzero_si512(), 0};
+        if (at + kBlock < size) next = told<kAlphabet>(text, size, at + kBlock, seen);
+        _mm512_storeu_si512(bytes + at, here.bytes);
+        const uint64_t starts = here.inside & ~((here.inside << 1) | before);
+        before = here.inside >> 63;
+        const __m512i begins = _mm512_maskz_compress_epi8(starts, places);
+        const auto put = [&](int part) {
+            _mm512_storeu_si512(keys + 8 * part, eight_keys(begins, part, here.bytes, next.bytes));
+        };
+        put(0);
+        put(1);
+        const auto count = static_cast<uint32_t>(std::popcount(starts));
+        if (count > 16) [[unlikely]] {
+            put(2);
+            put(3);
+        }
+
+        // Tokens of more than eight bytes.
+        const auto later = [](uint64_t low, uint64_t high, int by) { return (low >> by) | (high << (64 - by)); };
+        const uint64_t two = here.inside & later(here.inside, next.inside, 1), two_on = next.inside & (next.inside >> 1);
+        const uint64_t four = two & later(two, two_on, 2), four_on = two_on & (two_on >> 2);
+        const uint64_t longer = starts & four & later(four, four_on, 4) & later(here.inside, next.inside, 8);
+        const auto spread = [&](uint64_t bits) {
+            return _mm512_cvtepu8_epi64(_mm512_castsi512_si128(_mm512_maskz_compress_epi8(bits, places)));
+        };
+        const __m512i listed = _mm512_or_si512(spread(_pext_u64(longer, starts)), _mm512_slli_epi64(spread(longer), 32));
+        const auto base = uint64_t{from.token + static_cast<uint32_t>(keys - first_key)} |
+                          (uint64_t{from.begin + static_cast<uint32_t>(at)} << 32);
+        _mm512_storeu_si512(others, _mm512_add_epi32(listed, _mm512_set1_epi64(static_cast<int64_t>(base))));
+        others += std::popcount(longer);
+        keys += count;
+        here = next;
+    }
+    bytes[size] = '\0';
+    seen.tokens = static_cast<uint32_t>(keys - first_key);
+    seen.others = static_cast<uint32_t>(others - first_other);
+    return seen;
+}
+
+Cut cut(Alphabet alphabet, const char* text, size_t size, char* bytes, Key* keys, Other from, Other* others) {
+    switch (alphabet) {
+        case Alphabet::words:
+            return cut_as<Alphabet::words>(text, size, bytes, keys, from, others);
+        case Alphabet::rouge_score:
+            return cut_as<Alphabet::rouge_score>(text, size, bytes, keys, from, others);
+        default:
+            return cut_as<Alphabet::whitespace>(text, size, bytes, keys, from, others);
+    }
 }
 
 Marks mark(const char* text, size_t size) {
@@ -91,11 +159,6 @@ Marks mark(const char* text, size_t size) {
     };
     const uint64_t plain = _mm512_cmpeq_epi8_mask(block, _mm512_set1_epi8(' '));
     return {plain | between(block, 0x09, 5) | between(block, 0x1C, 4), of(kSign), of(kPoint), of(kDigit), of(kDash)};
-}
-
-size_t pack(const char* bytes, const uint32_t* starts, const uint32_t* ends, size_t count, Key* keys,
-            uint32_t* others) {
-    return pack_tokens(bytes, starts, ends, count, keys, others);
 }
 
 // A hypothesis of `Words` vectors.
@@ -275,7 +338,7 @@ Counts unite(const Used* used, size_t count) {
 }  // namespace
 
 extern const Machine kAvx512;
-const Machine kAvx512{"avx512", scan, mark, pack, Kernels::compare<Key>,
+const Machine kAvx512{"avx512", cut, mark, pack_tokens, Kernels::compare<Key>,
                         Kernels::compare<Id>, Kernels::compare_small, Kernels::subsequences,
                         Kernels::subsequences_small, narrow_ids, unite};
 

@@ -26,10 +26,9 @@ constexpr std::array<unsigned char, 256> kKinds = [] {
 
 unsigned char kind(char c) { return kKinds[static_cast<unsigned char>(c)]; }
 
-size_t scan(Alphabet alphabet, const char* text, size_t size, char* bytes, uint32_t base, uint32_t* starts,
-            uint32_t* ends, Spaces* spaces) {
-    Edges edges(starts, ends);
-    Spaces seen{};
+Cut cut(Alphabet alphabet, const char* text, size_t size, char* bytes, Key* keys, Other from, Other* others) {
+    Cutter cutter(bytes, keys, from, others);
+    Cut seen{};
     for (size_t at = 0; at < size; at += kBlock) {
         const size_t here = std::min(kBlock, size - at);
         uint64_t inside = 0, apostrophes = 0;
@@ -57,11 +56,10 @@ size_t scan(Alphabet alphabet, const char* text, size_t size, char* bytes, uint3
             }
         }
         std::fill(bytes + at + here, bytes + at + kBlock, '\0');
-        edges.block(inside, base + static_cast<uint32_t>(at));
+        cutter.block(inside, static_cast<uint32_t>(at));
     }
-    edges.finish(base + static_cast<uint32_t>(size));
-    *spaces = seen;
-    return static_cast<size_t>(edges.ends() - ends);
+    cutter.finish(static_cast<uint32_t>(size), &seen);
+    return seen;
 }
 
 Marks mark(const char* text, size_t size) {
@@ -111,7 +109,7 @@ using Kernels = Comparisons<Group, Narrow>;
 }  // namespace
 
 extern const Machine kBaseline;
-const Machine kBaseline{"baseline", scan, mark, pack_tokens, Kernels::compare<Key>,
+const Machine kBaseline{"baseline", cut, mark, pack_tokens, Kernels::compare<Key>,
                         Kernels::compare<Id>, Kernels::compare_small, Kernels::subsequences,
                         Kernels::subsequences_small, narrow_ids, unite_used};
 

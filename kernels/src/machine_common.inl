@@ -387,29 +387,60 @@ struct Comparisons {
     return counts;
 }
 
-// Tokens from two bit streams, block by block: where bytes belong to tokens, and where they do not.
-class Edges {
+// Keys from a bit stream, block by block: where bytes belong to tokens. A token is made a key where it ends.
+class Cutter {
 public:
-    Edges(uint32_t* starts, uint32_t* ends) : starts_(starts), ends_(ends) {}
+    Cutter(char* bytes, Key* keys, Other from, Other* others)
+        : bytes_(bytes), keys_(keys), others_(others), first_key_(keys), first_other_(others), from_(from) {}
 
-    // `inside`: bit i for byte i of the block at `at`.
+    // `inside`: bit i for byte i of the block at `at`, whose bytes are in their place.
     void block(uint64_t inside, uint32_t at) {
         const uint64_t shifted = (inside << 1) | before_;
+        uint64_t starts = inside & ~shifted;
+        const auto next = [&] {
+            start_ = at + static_cast<uint32_t>(std::countr_zero(starts));
+            starts &= starts - 1;
+        };
+        if (before_ == 0) next();
         before_ = inside >> 63;
-        for (uint64_t bits = inside & ~shifted; bits != 0; bits &= bits - 1) *starts_++ = at + std::countr_zero(bits);
-        for (uint64_t bits = ~inside & shifted; bits != 0; bits &= bits - 1) *ends_++ = at + std::countr_zero(bits);
+        for (uint64_t ends = ~inside & shifted; ends != 0; ends &= ends - 1) {
+            add(at + static_cast<uint32_t>(std::countr_zero(ends)));
+            next();
+        }
     }
 
     // Closes a token that reaches to the very end.
-    void finish(uint32_t end) {
-        if (before_ != 0) *ends_++ = end;
+    void finish(uint32_t end, Cut* cut) {
+        if (before_ != 0) add(end);
+        cut->tokens = static_cast<uint32_t>(keys_ - first_key_);
+        cut->others = static_cast<uint32_t>(others_ - first_other_);
     }
 
-    uint32_t* ends() const { return ends_; }
-
 private:
-    uint32_t* starts_;
-    uint32_t* ends_;
+    void add(uint32_t end) {
+        const uint32_t length = end - start_;
+        uint64_t key = 0;
+        if constexpr (std::endian::native == std::endian::little) {
+            std::memcpy(&key, bytes_ + start_, sizeof key);
+            key &= ~uint64_t{0} >> ((64 - 8 * length) & 63);  // of up to eight bytes, which are ASCII
+        } else {
+            for (uint32_t at = 0; at < length && at < 8; ++at) {
+                key |= uint64_t{static_cast<unsigned char>(bytes_[start_ + at])} << (8 * at);
+            }
+        }
+        bytes_[end] = '\0';
+        *others_ = {from_.token + static_cast<uint32_t>(keys_ - first_key_), from_.begin + start_};
+        others_ += length > 8;
+        *keys_++ = key;
+    }
+
+    char* bytes_;
+    Key* keys_;
+    Other* others_;
+    Key* first_key_;
+    Other* first_other_;
+    Other from_;
+    uint32_t start_ = 0;  // of the token that is open, or the next one
     uint64_t before_ = 0;
 };
 

@@ -76,8 +76,10 @@ private:
     Key number(const char* begin, std::size_t length);
     void make_room(std::size_t bytes, std::size_t tokens);
     std::size_t split_utf8(const Text& text, std::uint32_t* starts, std::uint32_t* ends, bool* single) const;
+    std::size_t split(const Text& text, char* bytes, std::size_t known, char* single);
     void stem_all(std::size_t count);
-    void number_others(std::size_t begin, std::size_t end, std::size_t listed, bool nul);
+    Stemmed& stemmed(Key key);
+    Key stem_of(char* word, std::size_t length);
 
     Tokeniser tokeniser_;
     const Machine& machine_;
@@ -89,9 +91,8 @@ private:
     std::vector<Text> rewritten_;
     std::vector<ptb::Line> lines_;
     std::vector<char> bytes_;
-    std::vector<std::uint32_t> starts_;
-    std::vector<std::uint32_t> ends_;
-    std::vector<std::uint32_t> others_;
+    std::vector<Other> others_;
+    std::vector<std::uint32_t> starts_, ends_, indices_;  // of split()
     std::vector<Key> keys_;
     std::vector<std::size_t> offsets_;
     std::vector<char> single_spaced_;
