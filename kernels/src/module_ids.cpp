@@ -188,10 +188,13 @@ public:
         Batch batch;
         for (std::size_t text = 0; text < texts.size();) {
             batch.clear();
-            for (; text < texts.size() && batch.bytes < kBytes; ++text) gather_text(texts[text], way, batch);
+            for (; text < texts.size() && !batch.full(); ++text) {
+                texts.ask_for_text(text + kAhead);
+                gather_text(texts[text], way, batch);
+            }
             {
                 nb::gil_scoped_release released;
-                numbering_.add(batch.texts.data(), batch.texts.size(), ids, offsets);
+                numbering_.add(batch.texts(), batch.count(), ids, offsets);
             }
             if (PyErr_CheckSignals() != 0) throw nb::python_error();
         }
