@@ -20,19 +20,29 @@ inline constexpr std::size_t kRow = 8;     // words of a row of room: a cache li
 inline constexpr std::size_t kShort = 64;  // hypothesis tokens up to which compare() works: the bits of a machine word
 inline constexpr int kOrders = 4;          // n-grams are counted for n = 1 .. 4
 
+// `ready`: not ASCII, so Python has seen it (never for ptb). For whitespace and coco_space it is the text itself in UTF-8,
+// lone surrogates passed through; for the others it holds the tokens (of porter, not yet stemmed), joined by spaces.
+struct Text {
+    const char* data;
+    std::size_t size;
+    bool ready;
+    std::uint8_t width = 0;  // for ptb, which reads any text: bytes of a unit, `size` counts units; 0 for ASCII
+};
+
 // A token that is not its own key: which one it is, and where its bytes begin.
 struct Other {
     std::uint32_t token;
     std::uint32_t begin;
 };
 
-// What cut() found in a text; the bytes are counted for Alphabet::whitespace.
-struct Cut {
-    std::uint32_t tokens;
-    std::uint32_t others;
-    std::uint32_t any;    // white space
-    std::uint32_t plain;  // U+0020
-    std::uint32_t nul;
+// Where cut() writes, and how far it has come.
+struct Cutting {
+    Key* keys;
+    std::size_t* ends;  // of each text, in `keys`
+    char* single;       // of each text (whitespace): one space between any two tokens, and no other white space
+    Other* others;      // tokens and bytes are counted from the first of all
+    char* bytes;
+    std::size_t texts = 0, tokens = 0, listed = 0, at = 0;
 };
 
 // Bytes of a block that the tokeniser 13a looks at, bit i for byte i. Signs stand alone wherever they are.
@@ -66,11 +76,11 @@ struct Counts {
 struct Machine {
     const char* name;
 
-    // Cuts `size` ASCII bytes into tokens and writes their keys. Those that are not their own key are listed in `others`,
-    // tokens and bytes counted from `from`; their key is undefined, their bytes (lower-cased for words and rouge_score)
-    // stand in `bytes` with a zero byte behind each. Where a token holds a NUL, all this is undefined but for `nul`.
-    // Room: whole blocks of size + 1 bytes, (size + 1) / 2 + kBlock keys, size / 10 + kBlock others.
-    Cut (*cut)(Alphabet alphabet, const char* text, std::size_t size, char* bytes, Key* keys, Other from, Other* others);
+    // Cuts `count` texts into tokens and writes their keys, up to one that is `ready` (but for rouge_score, whose tokens are
+    // ASCII) or holds a NUL in a token: that one is left. Tokens that are not their own key are listed; their key is
+    // undefined, their bytes (lower-cased for words and rouge_score) stand in `bytes` with a zero byte behind each.
+    // Room: kBlock, and for each text (size + 1) / 2 keys, size / 10 others, the whole blocks of size + 1 bytes.
+    void (*cut)(Alphabet alphabet, const Text* texts, std::size_t count, Cutting& out);
 
     // The marks of `size` <= kBlock ASCII bytes; nothing beyond them is read.
     Marks (*mark)(const char* text, std::size_t size);

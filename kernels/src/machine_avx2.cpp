@@ -75,54 +75,58 @@ Marks mark(const char* text, size_t size) {
 
 inline bool is_word(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
-Cut cut(Alphabet alphabet, const char* text, size_t size, char* bytes, Key* keys, Other from, Other* others) {
-    Cutter cutter(bytes, keys, from, others);
-    Cut seen{};
-    for (size_t at = 0; at < size; at += kBlock) {
-        alignas(32) char last[kBlock];
-        const size_t here = std::min(kBlock, size - at);
-        const char* from = text + at;
-        if (here < kBlock) {  // nothing beyond the text may be read
-            std::memset(last, 0, sizeof last);
-            std::memcpy(last, from, here);
-            from = last;
-        }
-        Halves block;
-        for (int half = 0; half < 2; ++half) {
-            block.of[half] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + 32 * half));
-        }
-        uint64_t inside;
-        if (alphabet == Alphabet::whitespace) {
-            const uint64_t real = _bzhi_u64(~uint64_t{0}, static_cast<unsigned>(here));
-            const __m256i plain = _mm256_set1_epi8(' '), zero = _mm256_setzero_si256();
-            const uint64_t any = bits(space(block.of[0]), space(block.of[1]));
-            seen.any += static_cast<uint32_t>(std::popcount(any));
-            seen.plain += static_cast<uint32_t>(
-                std::popcount(bits(_mm256_cmpeq_epi8(block.of[0], plain), _mm256_cmpeq_epi8(block.of[1], plain))));
-            seen.nul += static_cast<uint32_t>(
-                std::popcount(real & bits(_mm256_cmpeq_epi8(block.of[0], zero), _mm256_cmpeq_epi8(block.of[1], zero))));
-            inside = real & ~any;
-        } else {
-            for (__m256i& half : block.of) half = lowered(half);
-            inside = bits(word(block.of[0]), word(block.of[1]));
-            if (alphabet == Alphabet::words) {
-                const __m256i mark = _mm256_set1_epi8('\'');
-                const uint64_t apostrophes =
-                    bits(_mm256_cmpeq_epi8(block.of[0], mark), _mm256_cmpeq_epi8(block.of[1], mark));
-                if (apostrophes != 0) {
-                    inside = joined(inside, apostrophes, at > 0 && is_word(text[at - 1]),
-                                    at + kBlock < size && is_word(text[at + kBlock]));
+template <Alphabet kAlphabet>
+struct CutOne {
+    void operator()(const Text& whole, Seen& seen, Cutting& room) const {
+        const char* const text = whole.data;
+        const size_t size = whole.size;
+        char* const bytes = room.bytes + room.at;
+        Cutter cutter(room);
+        for (size_t at = 0; at < size; at += kBlock) {
+            alignas(32) char last[kBlock];
+            const size_t here = std::min(kBlock, size - at);
+            const char* from = text + at;
+            if (here < kBlock) {  // nothing beyond the text may be read
+                std::memset(last, 0, sizeof last);
+                std::memcpy(last, from, here);
+                from = last;
+            }
+            Halves block;
+            for (int half = 0; half < 2; ++half) {
+                block.of[half] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + 32 * half));
+            }
+            uint64_t inside;
+            if constexpr (kAlphabet == Alphabet::whitespace) {
+                const uint64_t real = _bzhi_u64(~uint64_t{0}, static_cast<unsigned>(here));
+                const __m256i plain = _mm256_set1_epi8(' '), zero = _mm256_setzero_si256();
+                const uint64_t any = bits(space(block.of[0]), space(block.of[1]));
+                seen.any += static_cast<uint32_t>(std::popcount(any));
+                seen.plain += static_cast<uint32_t>(
+                    std::popcount(bits(_mm256_cmpeq_epi8(block.of[0], plain), _mm256_cmpeq_epi8(block.of[1], plain))));
+                seen.nul += static_cast<uint32_t>(
+                    std::popcount(real & bits(_mm256_cmpeq_epi8(block.of[0], zero), _mm256_cmpeq_epi8(block.of[1], zero))));
+                inside = real & ~any;
+            } else {
+                for (__m256i& half : block.of) half = lowered(half);
+                inside = bits(word(block.of[0]), word(block.of[1]));
+                if constexpr (kAlphabet == Alphabet::words) {
+                    const __m256i mark = _mm256_set1_epi8('\'');
+                    const uint64_t apostrophes =
+                        bits(_mm256_cmpeq_epi8(block.of[0], mark), _mm256_cmpeq_epi8(block.of[1], mark));
+                    if (apostrophes != 0) {
+                        inside = joined(inside, apostrophes, at > 0 && is_word(text[at - 1]),
+                                        at + kBlock < size && is_word(text[at + kBlock]));
+                    }
                 }
             }
+            for (int half = 0; half < 2; ++half) {
+                _mm256_storeu_si256(reinterpret_cast<__m256i*>(bytes + at + 32 * half), block.of[half]);
+            }
+            cutter.block(inside, static_cast<uint32_t>(at));
         }
-        for (int half = 0; half < 2; ++half) {
-            _mm256_storeu_si256(reinterpret_cast<__m256i*>(bytes + at + 32 * half), block.of[half]);
-        }
-        cutter.block(inside, static_cast<uint32_t>(at));
+        cutter.finish(static_cast<uint32_t>(size));
     }
-    cutter.finish(static_cast<uint32_t>(size), &seen);
-    return seen;
-}
+};
 
 // A hypothesis of `Words` vectors.
 template <typename Token, int Words>
@@ -227,7 +231,7 @@ using Kernels = Comparisons<Group, Narrow>;
 }  // namespace
 
 extern const Machine kAvx2;
-const Machine kAvx2{"avx2", cut, mark, pack_tokens, Kernels::compare<Key>,
+const Machine kAvx2{"avx2", cut_by<CutOne>, mark, pack_tokens, Kernels::compare<Key>,
                         Kernels::compare<Id>, Kernels::compare_small, Kernels::subsequences,
                         Kernels::subsequences_small, narrow_ids, unite_used};
 

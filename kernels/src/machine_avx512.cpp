@@ -33,7 +33,7 @@ struct Block {
 
 // The block at `at`, told apart.
 template <Alphabet kAlphabet>
-[[gnu::always_inline]] inline Block told(const char* text, size_t size, size_t at, Cut& seen) {
+[[gnu::always_inline]] inline Block told(const char* text, size_t size, size_t at, Seen& seen) {
     const uint64_t real = _bzhi_u64(~uint64_t{0}, static_cast<unsigned>(std::min(kBlock, size - at)));
     __m512i block = _mm512_maskz_loadu_epi8(real, text + at);
     uint64_t inside;
@@ -84,65 +84,53 @@ inline __m512i eight_keys(__m512i begins, int part, __m512i here, __m512i next) 
 }
 
 template <Alphabet kAlphabet>
-Cut cut_as(const char* text, size_t size, char* bytes, Key* keys, Other from, Other* others) {
-    Cut seen{};
-    if (size == 0) return seen;
-    const __m512i places = counting();
-    const Key* const first_key = keys;
-    const Other* const first_other = others;
-    uint64_t before = 0;
-    Block here = told<kAlphabet>(text, size, 0, seen);
-    for (size_t at = 0; at < size; at += kBlock) {
-        // Tokens that begin in this block may reach into the next one.
-        Block next{_mm512_setzero_si512(), 0};
-        if (at + kBlock < size) next = told<kAlphabet>(text, size, at + kBlock, seen);
-        _mm512_storeu_si512(bytes + at, here.bytes);
-        const uint64_t starts = here.inside & ~((here.inside << 1) | before);
-        before = here.inside >> 63;
-        const __m512i begins = _mm512_maskz_compress_epi8(starts, places);
-        const auto put = [&](int part) {
-            _mm512_storeu_si512(keys + 8 * part, eight_keys(begins, part, here.bytes, next.bytes));
-        };
-        put(0);
-        put(1);
-        const auto count = static_cast<uint32_t>(std::popcount(starts));
-        if (count > 16) [[unlikely]] {
-            put(2);
-            put(3);
+struct CutOne {
+    [[gnu::always_inline]] void operator()(const Text& text, Seen& seen, Cutting& room) const {
+        const __m512i places = counting();
+        char* const bytes = room.bytes + room.at;
+        size_t tokens = room.tokens, listed = room.listed;
+        uint64_t before = 0;
+        if (text.size == 0) return;
+        Block here = told<kAlphabet>(text.data, text.size, 0, seen);
+        for (size_t at = 0; at < text.size; at += kBlock) {
+            // Tokens that begin in this block may reach into the next one.
+            Block next{_mm512_setzero_si512(), 0};
+            if (at + kBlock < text.size) next = told<kAlphabet>(text.data, text.size, at + kBlock, seen);
+            _mm512_storeu_si512(bytes + at, here.bytes);
+            const uint64_t starts = here.inside & ~((here.inside << 1) | before);
+            before = here.inside >> 63;
+            const __m512i begins = _mm512_maskz_compress_epi8(starts, places);
+            const auto put = [&](int part) {
+                _mm512_storeu_si512(room.keys + tokens + 8 * part, eight_keys(begins, part, here.bytes, next.bytes));
+            };
+            put(0);
+            put(1);
+            const auto count = static_cast<size_t>(std::popcount(starts));
+            if (count > 16) [[unlikely]] {
+                put(2);
+                put(3);
+            }
+
+            // Tokens of more than eight bytes.
+            const auto later = [](uint64_t low, uint64_t high, int by) { return (low >> by) | (high << (64 - by)); };
+            const uint64_t two = here.inside & later(here.inside, next.inside, 1), two_on = next.inside & (next.inside >> 1);
+            const uint64_t four = two & later(two, two_on, 2), four_on = two_on & (two_on >> 2);
+            const uint64_t longer = starts & four & later(four, four_on, 4) & later(here.inside, next.inside, 8);
+            const auto spread = [&](uint64_t bits) {
+                return _mm512_cvtepu8_epi64(_mm512_castsi512_si128(_mm512_maskz_compress_epi8(bits, places)));
+            };
+            const __m512i found = _mm512_or_si512(spread(_pext_u64(longer, starts)), _mm512_slli_epi64(spread(longer), 32));
+            const uint64_t from = tokens | ((room.at + at) << 32);
+            _mm512_storeu_si512(room.others + listed, _mm512_add_epi32(found, _mm512_set1_epi64(static_cast<int64_t>(from))));
+            listed += static_cast<size_t>(std::popcount(longer));
+            tokens += count;
+            here = next;
         }
-
-        // Tokens of more than eight bytes.
-        const auto later = [](uint64_t low, uint64_t high, int by) { return (low >> by) | (high << (64 - by)); };
-        const uint64_t two = here.inside & later(here.inside, next.inside, 1), two_on = next.inside & (next.inside >> 1);
-        const uint64_t four = two & later(two, two_on, 2), four_on = two_on & (two_on >> 2);
-        const uint64_t longer = starts & four & later(four, four_on, 4) & later(here.inside, next.inside, 8);
-        const auto spread = [&](uint64_t bits) {
-            return _mm512_cvtepu8_epi64(_mm512_castsi512_si128(_mm512_maskz_compress_epi8(bits, places)));
-        };
-        const __m512i listed = _mm512_or_si512(spread(_pext_u64(longer, starts)), _mm512_slli_epi64(spread(longer), 32));
-        const auto base = uint64_t{from.token + static_cast<uint32_t>(keys - first_key)} |
-                          (uint64_t{from.begin + static_cast<uint32_t>(at)} << 32);
-        _mm512_storeu_si512(others, _mm512_add_epi32(listed, _mm512_set1_epi64(static_cast<int64_t>(base))));
-        others += std::popcount(longer);
-        keys += count;
-        here = next;
+        bytes[text.size] = '\0';
+        room.tokens = tokens;
+        room.listed = listed;
     }
-    bytes[size] = '\0';
-    seen.tokens = static_cast<uint32_t>(keys - first_key);
-    seen.others = static_cast<uint32_t>(others - first_other);
-    return seen;
-}
-
-Cut cut(Alphabet alphabet, const char* text, size_t size, char* bytes, Key* keys, Other from, Other* others) {
-    switch (alphabet) {
-        case Alphabet::words:
-            return cut_as<Alphabet::words>(text, size, bytes, keys, from, others);
-        case Alphabet::rouge_score:
-            return cut_as<Alphabet::rouge_score>(text, size, bytes, keys, from, others);
-        default:
-            return cut_as<Alphabet::whitespace>(text, size, bytes, keys, from, others);
-    }
-}
+};
 
 Marks mark(const char* text, size_t size) {
     const uint64_t real = _bzhi_u64(~uint64_t{0}, static_cast<unsigned>(size));
@@ -338,7 +326,7 @@ Counts unite(const Used* used, size_t count) {
 }  // namespace
 
 extern const Machine kAvx512;
-const Machine kAvx512{"avx512", cut, mark, pack_tokens, Kernels::compare<Key>,
+const Machine kAvx512{"avx512", cut_by<CutOne>, mark, pack_tokens, Kernels::compare<Key>,
                         Kernels::compare<Id>, Kernels::compare_small, Kernels::subsequences,
                         Kernels::subsequences_small, narrow_ids, unite};
 

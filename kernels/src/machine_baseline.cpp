@@ -26,41 +26,45 @@ constexpr std::array<unsigned char, 256> kKinds = [] {
 
 unsigned char kind(char c) { return kKinds[static_cast<unsigned char>(c)]; }
 
-Cut cut(Alphabet alphabet, const char* text, size_t size, char* bytes, Key* keys, Other from, Other* others) {
-    Cutter cutter(bytes, keys, from, others);
-    Cut seen{};
-    for (size_t at = 0; at < size; at += kBlock) {
-        const size_t here = std::min(kBlock, size - at);
-        uint64_t inside = 0, apostrophes = 0;
-        if (alphabet == Alphabet::whitespace) {
-            for (size_t i = 0; i < here; ++i) {
-                const char c = text[at + i];
-                const bool space = kind(c) == kSpace;
-                bytes[at + i] = c;
-                inside |= uint64_t{!space} << i;
-                seen.any += space;
-                seen.plain += c == ' ';
-                seen.nul += c == '\0';
+template <Alphabet kAlphabet>
+struct CutOne {
+    void operator()(const Text& whole, Seen& seen, Cutting& room) const {
+        const char* const text = whole.data;
+        const size_t size = whole.size;
+        char* const bytes = room.bytes + room.at;
+        Cutter cutter(room);
+        for (size_t at = 0; at < size; at += kBlock) {
+            const size_t here = std::min(kBlock, size - at);
+            uint64_t inside = 0, apostrophes = 0;
+            if constexpr (kAlphabet == Alphabet::whitespace) {
+                for (size_t i = 0; i < here; ++i) {
+                    const char c = text[at + i];
+                    const bool space = kind(c) == kSpace;
+                    bytes[at + i] = c;
+                    inside |= uint64_t{!space} << i;
+                    seen.any += space;
+                    seen.plain += c == ' ';
+                    seen.nul += c == '\0';
+                }
+            } else {
+                for (size_t i = 0; i < here; ++i) {
+                    const unsigned char k = kind(text[at + i]);
+                    bytes[at + i] = static_cast<char>(text[at + i] | ((k & kUpper) << 4));
+                    inside |= uint64_t{(k & kWord) != 0} << i;
+                    apostrophes |= uint64_t{k == kApostrophe} << i;
+                }
+                if (apostrophes != 0 && kAlphabet == Alphabet::words) {
+                    const bool before = at > 0 && (kind(text[at - 1]) & kWord) != 0;
+                    const bool after = at + kBlock < size && (kind(text[at + kBlock]) & kWord) != 0;
+                    inside = joined(inside, apostrophes, before, after);
+                }
             }
-        } else {
-            for (size_t i = 0; i < here; ++i) {
-                const unsigned char k = kind(text[at + i]);
-                bytes[at + i] = static_cast<char>(text[at + i] | ((k & kUpper) << 4));
-                inside |= uint64_t{(k & kWord) != 0} << i;
-                apostrophes |= uint64_t{k == kApostrophe} << i;
-            }
-            if (apostrophes != 0 && alphabet == Alphabet::words) {
-                const bool before = at > 0 && (kind(text[at - 1]) & kWord) != 0;
-                const bool after = at + kBlock < size && (kind(text[at + kBlock]) & kWord) != 0;
-                inside = joined(inside, apostrophes, before, after);
-            }
+            std::fill(bytes + at + here, bytes + at + kBlock, '\0');
+            cutter.block(inside, static_cast<uint32_t>(at));
         }
-        std::fill(bytes + at + here, bytes + at + kBlock, '\0');
-        cutter.block(inside, static_cast<uint32_t>(at));
+        cutter.finish(static_cast<uint32_t>(size));
     }
-    cutter.finish(static_cast<uint32_t>(size), &seen);
-    return seen;
-}
+};
 
 Marks mark(const char* text, size_t size) {
     Marks marks{};
@@ -109,7 +113,7 @@ using Kernels = Comparisons<Group, Narrow>;
 }  // namespace
 
 extern const Machine kBaseline;
-const Machine kBaseline{"baseline", cut, mark, pack_tokens, Kernels::compare<Key>,
+const Machine kBaseline{"baseline", cut_by<CutOne>, mark, pack_tokens, Kernels::compare<Key>,
                         Kernels::compare<Id>, Kernels::compare_small, Kernels::subsequences,
                         Kernels::subsequences_small, narrow_ids, unite_used};
 

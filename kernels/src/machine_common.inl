@@ -387,11 +387,59 @@ struct Comparisons {
     return counts;
 }
 
+// Bytes of a text: white space, spaces, NUL. Counted for Alphabet::whitespace.
+struct Seen {
+    uint32_t any, plain, nul;
+};
+
+// Texts one after the other; `one(text, seen, room)` cuts one to the places in `room`, whose counts it advances but for
+// the texts and the bytes.
+template <Alphabet kAlphabet, typename One>
+inline void cut_texts(const Text* texts, size_t count, Cutting& out, One one) {
+    Cutting room = out;
+    for (size_t i = 0; i < count; ++i) {
+        const Text& text = texts[i];
+        if (kAlphabet != Alphabet::rouge_score && text.ready) break;
+        if (i + 6 < count) {
+            __builtin_prefetch(texts[i + 6].data);
+            __builtin_prefetch(texts[i + 6].data + 64);
+        }
+        const size_t before = room.tokens, listed = room.listed;
+        Seen seen{};
+        one(text, seen, room);
+        if constexpr (kAlphabet == Alphabet::whitespace) {
+            if (seen.nul != 0) {
+                room.tokens = before;
+                room.listed = listed;
+                break;
+            }
+            const size_t parted = room.tokens - before - 1;  // without a token this equals nothing
+            room.single[room.texts] = seen.any == parted && seen.plain == parted;
+        }
+        room.ends[room.texts++] = room.tokens;
+        room.at += room.listed == listed ? 0 : text.size / kBlock * kBlock + kBlock;  // other bytes are not looked at again
+    }
+    out = room;
+}
+
+template <template <Alphabet> typename Cut>
+void cut_by(Alphabet alphabet, const Text* texts, size_t count, Cutting& out) {
+    const auto with = [&]<Alphabet kAlphabet>() { cut_texts<kAlphabet>(texts, count, out, Cut<kAlphabet>()); };
+    switch (alphabet) {
+        case Alphabet::words:
+            return with.template operator()<Alphabet::words>();
+        case Alphabet::rouge_score:
+            return with.template operator()<Alphabet::rouge_score>();
+        default:
+            return with.template operator()<Alphabet::whitespace>();
+    }
+}
+
 // Keys from a bit stream, block by block: where bytes belong to tokens. A token is made a key where it ends.
 class Cutter {
 public:
-    Cutter(char* bytes, Key* keys, Other from, Other* others)
-        : bytes_(bytes), keys_(keys), others_(others), first_key_(keys), first_other_(others), from_(from) {}
+    explicit Cutter(Cutting& room)
+        : room_(room), bytes_(room.bytes + room.at), keys_(room.keys + room.tokens), others_(room.others + room.listed) {}
 
     // `inside`: bit i for byte i of the block at `at`, whose bytes are in their place.
     void block(uint64_t inside, uint32_t at) {
@@ -410,10 +458,10 @@ public:
     }
 
     // Closes a token that reaches to the very end.
-    void finish(uint32_t end, Cut* cut) {
+    void finish(uint32_t end) {
         if (before_ != 0) add(end);
-        cut->tokens = static_cast<uint32_t>(keys_ - first_key_);
-        cut->others = static_cast<uint32_t>(others_ - first_other_);
+        room_.tokens = static_cast<size_t>(keys_ - room_.keys);
+        room_.listed = static_cast<size_t>(others_ - room_.others);
     }
 
 private:
@@ -429,17 +477,15 @@ private:
             }
         }
         bytes_[end] = '\0';
-        *others_ = {from_.token + static_cast<uint32_t>(keys_ - first_key_), from_.begin + start_};
+        *others_ = {static_cast<uint32_t>(keys_ - room_.keys), static_cast<uint32_t>(room_.at) + start_};
         others_ += length > 8;
         *keys_++ = key;
     }
 
+    Cutting& room_;
     char* bytes_;
     Key* keys_;
     Other* others_;
-    Key* first_key_;
-    Other* first_other_;
-    Other from_;
     uint32_t start_ = 0;  // of the token that is open, or the next one
     uint64_t before_ = 0;
 };

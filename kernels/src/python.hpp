@@ -107,7 +107,7 @@ inline constexpr std::size_t kAhead = 8;
 // A string's header and some 100 characters.
 inline void ask_for(const PyObject* text) {
     const auto* const memory = reinterpret_cast<const char*>(text);
-    for (const std::size_t at : {0, 64, 112}) __builtin_prefetch(memory + at);
+    for (const std::size_t at : {0, 64}) __builtin_prefetch(memory + at);
 }
 
 // A list or tuple. A list may be changed by others whenever Python runs.

@@ -108,32 +108,20 @@ void TokenStream::fill(const Text* texts, std::size_t count, Numbers numbers) {
     }
     make_room(bytes, tokens);
     offsets_.resize(count + 1);
+    offsets_[0] = 0;
     single_spaced_.resize(count);
 
-    const Alphabet alphabet = alphabet_of(tokeniser_);
-    std::size_t known = 0, listed = 0, at = 0;
-    for (std::size_t i = 0; i < count; ++i) {
-        const Text& text = texts[i];
-        offsets_[i] = known;
-        // Tokens of rouge_score are ASCII whatever the text was.
-        if (tokeniser_ != Tokeniser::mteval_13a && (!text.ready || alphabet == Alphabet::rouge_score)) [[likely]] {
-            const Other from{static_cast<std::uint32_t>(known), static_cast<std::uint32_t>(at)};
-            const Cut cut = machine_.cut(alphabet, text.data, text.size, bytes_.data() + at, keys_.data() + known, from,
-                                         others_.data() + listed);
-            if (cut.nul == 0) [[likely]] {
-                // One space between any two tokens, and no other white space.
-                single_spaced_[i] = cut.tokens > 0 && cut.any == cut.tokens - 1 && cut.plain == cut.any;
-                known += cut.tokens;
-                listed += cut.others;
-                at += cut.others == 0 ? 0 : blocks_of(text.size);  // no other bytes are looked at again
-                continue;
-            }
+    Cutting out{keys_.data(), offsets_.data() + 1, single_spaced_.data(), others_.data(), bytes_.data()};
+    while (true) {
+        if (tokeniser_ != Tokeniser::mteval_13a) {
+            machine_.cut(alphabet_of(tokeniser_), texts + out.texts, count - out.texts, out);
         }
-        known += split(text, bytes_.data() + at, known, &single_spaced_[i]);
+        if (out.texts == count) break;
+        out.tokens += split(texts[out.texts], bytes_.data() + out.at, out.tokens, &single_spaced_[out.texts]);
+        offsets_[++out.texts] = out.tokens;
     }
-    offsets_[count] = known;
-    if (tokeniser_ == Tokeniser::porter) stem_all(known);
-    for (std::size_t i = 0; i < listed; ++i) {
+    if (tokeniser_ == Tokeniser::porter) stem_all(out.tokens);
+    for (std::size_t i = 0; i < out.listed; ++i) {
         char* const word = bytes_.data() + others_[i].begin;
         const std::size_t length = 9 + bytes_before_zero(word + 9);
         Key key = number(word, length);

@@ -24,15 +24,6 @@ inline bool splits_twice(Tokeniser tokeniser) {
 // Whether Python must see an ASCII text too: 13a replaces parts of some before it looks for tokens.
 bool needs_python(Tokeniser tokeniser, const char* text, std::size_t size);
 
-// `ready`: not ASCII, so Python has seen it (never for ptb). For whitespace and coco_space it is the text itself in UTF-8,
-// lone surrogates passed through; for the others it holds the tokens (of porter, not yet stemmed), joined by spaces.
-struct Text {
-    const char* data;
-    std::size_t size;
-    bool ready;
-    std::uint8_t width = 0;  // for ptb, which reads any text: bytes of a unit, `size` counts units; 0 for ASCII
-};
-
 // Who numbers the tokens that are not their own key: an interner that learns them, or one that is only asked (what it does
 // not know gets kUnknown), or, where neither is given, the stream's own.
 struct Numbers {
