@@ -12,6 +12,7 @@ namespace m4i {
 namespace {
 
 #include "machine_common.inl"
+#include "machine_cut.inl"
 
 // Bytes below `bound`, as an unsigned comparison.
 inline __m256i below(__m256i bytes, int bound) {

@@ -12,6 +12,7 @@ namespace m4i {
 namespace {
 
 #include "machine_common.inl"
+#include "machine_cut.inl"
 
 inline uint64_t between(__m512i bytes, char first, int count) {
     return _mm512_cmplt_epu8_mask(_mm512_sub_epi8(bytes, _mm512_set1_epi8(first)),
@@ -21,9 +22,9 @@ inline uint64_t between(__m512i bytes, char first, int count) {
 inline bool is_word(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
 inline __m512i counting() {  // 0, 1, 2 ...
-    return _mm512_set_epi8(63, 62, 61, 60, 59, 58, 57, 56, 55, 54, 53, 52, 51, 50, 49, 48, 47, 46, 45, 44, 43, 42, 41, 40, 39,
-                           38, 37, 36, 35, 34, 33, 32, 31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16, 15, 14,
-                           13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    return _mm512_set_epi8(63, 62, 61, 60, 59, 58, 57, 56, 55, 54, 53, 52, 51, 50, 49, 48, 47, 46, 45, 44, 43, 42, 41, 40,
+                           39, 38, 37, 36, 35, 34, 33, 32, 31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16,
+                           15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
 }
 
 struct Block {
@@ -78,7 +79,8 @@ inline __m512i eight_keys(__m512i begins, int part, __m512i here, __m512i next) 
     const __m512i bytes = _mm512_permutex2var_epi8(here, places, next);
     // The lowest top bit that is set stands in the first zero byte.
     const __m512i less = _mm512_sub_epi64(bytes, _mm512_set1_epi8(1));
-    const __m512i zeros = _mm512_ternarylogic_epi64(less, bytes, _mm512_set1_epi8(static_cast<char>(0x80)), 0x20);  // a & ~b & c
+    const __m512i top = _mm512_set1_epi8(static_cast<char>(0x80));
+    const __m512i zeros = _mm512_ternarylogic_epi64(less, bytes, top, 0x20);  // a & ~b & c
     const __m512i below = _mm512_add_epi64(zeros, _mm512_set1_epi64(-1));
     return _mm512_ternarylogic_epi64(bytes, zeros, below, 0x60);  // a & (b ^ c)
 }
@@ -120,8 +122,8 @@ struct CutOne {
                 return _mm512_cvtepu8_epi64(_mm512_castsi512_si128(_mm512_maskz_compress_epi8(bits, places)));
             };
             const __m512i found = _mm512_or_si512(spread(_pext_u64(longer, starts)), _mm512_slli_epi64(spread(longer), 32));
-            const uint64_t from = tokens | ((room.at + at) << 32);
-            _mm512_storeu_si512(room.others + listed, _mm512_add_epi32(found, _mm512_set1_epi64(static_cast<int64_t>(from))));
+            const __m512i from = _mm512_set1_epi64(static_cast<int64_t>(tokens | ((room.at + at) << 32)));
+            _mm512_storeu_si512(room.others + listed, _mm512_add_epi32(found, from));
             listed += static_cast<size_t>(std::popcount(longer));
             tokens += count;
             here = next;

@@ -4,6 +4,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
@@ -103,6 +104,7 @@ inline void gather_text(PyObject* text, const Way& way, Batch& batch) {
 
 // Texts are scattered over memory, and all of them are more than a cache holds: asked for some records ahead.
 inline constexpr std::size_t kAhead = 8;
+inline constexpr Py_ssize_t kMostAsked = 16;  // of a row
 
 // A string's header and some 100 characters.
 inline void ask_for(const PyObject* text) {
@@ -135,7 +137,7 @@ public:
         PyObject* const row = (*this)[i];
         if (!PyList_CheckExact(row) && !PyTuple_CheckExact(row)) return;
         PyObject* const* const texts = PySequence_Fast_ITEMS(row);
-        for (Py_ssize_t k = 0; k < PySequence_Fast_GET_SIZE(row); ++k) ask_for(texts[k]);
+        for (Py_ssize_t k = 0; k < std::min(PySequence_Fast_GET_SIZE(row), kMostAsked); ++k) ask_for(texts[k]);
     }
 
 private:
