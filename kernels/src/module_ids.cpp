@@ -11,6 +11,7 @@
 #include "numbering.hpp"
 #include "python.hpp"
 #include "records.hpp"
+#include "small.hpp"
 
 namespace m4i::python {
 namespace {
@@ -49,41 +50,65 @@ Records records_of(IdTexts hypotheses, IdTexts references, const Offsets& rows) 
     return {hypotheses, references, rows.data()};
 }
 
-// Some records on their way to a comparer.
-template <typename Token>
+// Some records of any numbers on their way to a comparer.
 class Group {
 public:
     explicit Group(const Machine& machine) : comparer_(machine) {}
 
-    // `work(comparer, texts, sizes, count, first record)` for records `first` to `last`, some at once. `said` and `wanted`:
-    // the tokens of their hypotheses and of their references.
+    // `work(comparer, texts, sizes, count, first record)` for records `first` to `last`, some at once.
     template <typename Work>
-    void compare(const Records& records, std::size_t first, std::size_t last, const Token* said, const Token* wanted,
-                 const Work& work) {
+    void compare(const Records& records, std::size_t first, std::size_t last, const Work& work) {
         while (first < last) {
             const std::size_t begin = first, end = std::min(first + kTogether, last);
             texts_.clear();
             sizes_.clear();
             for (; first < end; ++first) {
-                const std::uint32_t length = records.hypotheses.length(first);
-                texts_.push_back({said, length, true});
-                said += length;
-                const std::int64_t to = records.rows[first + 1];
-                for (std::int64_t i = records.rows[first]; i < to; ++i) {
-                    const std::uint32_t other = records.references.length(static_cast<std::size_t>(i));
-                    texts_.push_back({wanted, other, true});
-                    wanted += other;
+                texts_.push_back({records.hypotheses.begin(first), records.hypotheses.length(first), true});
+                const auto from = static_cast<std::size_t>(records.rows[first]);
+                const auto to = static_cast<std::size_t>(records.rows[first + 1]);
+                for (std::size_t i = from; i < to; ++i) {
+                    texts_.push_back({records.references.begin(i), records.references.length(i), true});
                 }
-                sizes_.push_back(static_cast<std::uint32_t>(1 + to - records.rows[begin + sizes_.size()]));
+                sizes_.push_back(static_cast<std::uint32_t>(1 + to - from));
             }
             work(comparer_, texts_.data(), sizes_.data(), end - begin, begin);
         }
     }
 
 private:
-    RecordComparer<Token> comparer_;
-    std::vector<TokensOf<Token>> texts_;
+    RecordComparer<Id> comparer_;
+    std::vector<TokensOf<Id>> texts_;
     std::vector<std::uint32_t> sizes_;
+};
+
+// Some records of numbers that fit 16 bits.
+class SmallGroup {
+public:
+    explicit SmallGroup(const Machine& machine) : machine_(machine), comparer_(machine) {}
+
+    // `work(comparer, records, first record)`; not where a number does not fit. Returns whether all did.
+    template <typename Work>
+    bool compare(const Records& records, std::size_t first, std::size_t last, const Work& work) {
+        SmallTexts said, wanted;
+        const bool fit = narrow(records.hypotheses, first, last, said_, said) &&
+                         narrow(records.references, static_cast<std::size_t>(records.rows[first]),
+                                static_cast<std::size_t>(records.rows[last]), wanted_, wanted);
+        said.offsets += first;
+        if (fit) work(comparer_, SmallRecords{said, wanted, records.rows + first, last - first, nullptr}, first);
+        return fit;
+    }
+
+private:
+    bool narrow(const IdTexts& texts, std::size_t first, std::size_t last, std::vector<Small>& out, SmallTexts& found) const {
+        const auto count = static_cast<std::size_t>(texts.offsets[last] - texts.offsets[first]);
+        if (out.size() < count + kShort) out.resize(count + kShort);
+        found = {out.data(), texts.offsets, texts.offsets[first]};
+        return machine_.narrow(texts.begin(first), count, out.data());
+    }
+
+    const Machine& machine_;
+    SmallComparer comparer_;
+    std::vector<Small> said_, wanted_;
 };
 
 // The same for all records, by `threads` threads. Numbers that fit 16 bits, as those of captions do, are compared as such.
@@ -94,23 +119,11 @@ void for_groups(const Records& records, const Machine& machine, int threads, Wor
     std::exception_ptr error;
     const auto serve = [&] {
         try {
-            Group<Id> wide(machine);
-            Group<Small> narrow(machine);
-            std::vector<Small> said, wanted;
-            const auto narrowed = [&](const IdTexts& texts, std::size_t first, std::size_t last, std::vector<Small>& out) {
-                const auto count = static_cast<std::size_t>(texts.offsets[last] - texts.offsets[first]);
-                if (out.size() < count + kShort) out.resize(count + kShort);
-                return machine.narrow(texts.begin(first), count, out.data());
-            };
+            Group wide(machine);
+            SmallGroup narrow(machine);
             for (std::size_t begin; (begin = next.fetch_add(kChunk)) < records.count();) {
                 const std::size_t end = std::min(begin + kChunk, records.count());
-                const auto from = static_cast<std::size_t>(records.rows[begin]);
-                const auto to = static_cast<std::size_t>(records.rows[end]);
-                if (narrowed(records.hypotheses, begin, end, said) && narrowed(records.references, from, to, wanted)) {
-                    narrow.compare(records, begin, end, said.data(), wanted.data(), work);
-                } else {
-                    wide.compare(records, begin, end, records.hypotheses.begin(begin), records.references.begin(from), work);
-                }
+                if (!narrow.compare(records, begin, end, work)) wide.compare(records, begin, end, work);
             }
         } catch (...) {
             const std::lock_guard lock(mutex);
@@ -129,6 +142,33 @@ void for_groups(const Records& records, const Machine& machine, int threads, Wor
     if (error) std::rethrow_exception(error);
 }
 
+// What is done with some records: all that is counted, or the subsequences alone.
+struct Counting {
+    void operator()(RecordComparer<Id>& comparer, const TokensOf<Id>* texts, const std::uint32_t* sizes, std::size_t count,
+                    std::size_t first) const {
+        comparer.compare(texts, sizes, count, columns.from(first, static_cast<std::size_t>(rows[first])));
+    }
+    void operator()(SmallComparer& comparer, const SmallRecords& records, std::size_t first) const {
+        comparer.compare(records, columns.from(first, static_cast<std::size_t>(rows[first])));
+    }
+
+    const std::int64_t* rows;
+    Columns columns;
+};
+
+struct Measuring {
+    void operator()(RecordComparer<Id>& comparer, const TokensOf<Id>* texts, const std::uint32_t* sizes, std::size_t count,
+                    std::size_t first) const {
+        comparer.subsequences(texts, sizes, count, lengths + rows[first]);
+    }
+    void operator()(SmallComparer& comparer, const SmallRecords& records, std::size_t first) const {
+        comparer.subsequences(records, lengths + rows[first]);
+    }
+
+    const std::int64_t* rows;
+    std::int32_t* lengths;
+};
+
 nb::dict id_statistics(Integers ids, Offsets offsets, Integers other_ids, Offsets other_offsets, Offsets rows,
                        const char* name, int threads) {
     const Machine& machine = machine_of(name);
@@ -141,9 +181,7 @@ nb::dict id_statistics(Integers ids, Offsets offsets, Integers other_ids, Offset
                           lcs.data(),    matches.data(),    other.data(), other_lcs.data()};
     {
         nb::gil_scoped_release released;
-        for_groups(records, machine, threads, [&](auto& comparer, auto* texts, auto* sizes, std::size_t some, std::size_t first) {
-            comparer.compare(texts, sizes, some, columns.from(first, static_cast<std::size_t>(records.rows[first])));
-        });
+        for_groups(records, machine, threads, Counting{records.rows, columns});
     }
     nb::dict arrays;
     arrays["offsets"] = array_of(std::vector<std::int64_t>(records.rows, records.rows + count + 1), {count + 1});
@@ -166,9 +204,7 @@ nb::object id_subsequences(Integers ids, Offsets offsets, Integers other_ids, Of
     std::vector<std::int32_t> lengths(records.pairs());
     {
         nb::gil_scoped_release released;
-        for_groups(records, machine, threads, [&](auto& comparer, auto* texts, auto* sizes, std::size_t some, std::size_t first) {
-            comparer.subsequences(texts, sizes, some, lengths.data() + records.rows[first]);
-        });
+        for_groups(records, machine, threads, Measuring{records.rows, lengths.data()});
     }
     const std::size_t pairs = lengths.size();
     return array_of(std::move(lengths), {pairs});
