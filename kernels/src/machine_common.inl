@@ -207,14 +207,14 @@ struct Comparisons {
     }
 };
 
-// Numbers as numbers of 16 bits; whether all fit. Those that lanes fill up with do not.
+// Numbers as numbers of 16 bits; whether all fit.
 [[maybe_unused]] bool narrow_ids(const Id* ids, size_t count, Small* out) {
     uint32_t largest = 0;
     for (size_t i = 0; i < count; ++i) {
         largest = std::max(largest, static_cast<uint32_t>(ids[i]));
         out[i] = static_cast<Small>(ids[i]);
     }
-    return largest < kFill;
+    return largest <= Small(-1);
 }
 
 [[maybe_unused]] Counts unite_used(const Used* used, size_t count) {

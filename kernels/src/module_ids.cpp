@@ -17,6 +17,7 @@ namespace m4i::python {
 namespace {
 
 using Offsets = Array<std::int64_t>;
+using SmallIntegers = Array<Small>;
 
 constexpr std::size_t kTogether = 64;    // records compared at once
 constexpr std::size_t kChunk = 256;      // records a thread takes at once: their tokens stay in the second-level cache
@@ -26,17 +27,26 @@ IdTexts texts_of(const Integers& ids, const Offsets& offsets) {
     if (offsets.size() == 0) throw nb::value_error("offsets is empty");
     const std::size_t count = offsets.size() - 1;
     const std::int64_t* const at = offsets.data();
-    bool whole = at[0] == 0 && at[count] == static_cast<std::int64_t>(ids.size());
-    for (std::size_t i = 0; i < count; ++i) {
-        whole &= at[i] <= at[i + 1] && at[i + 1] - at[i] <= std::numeric_limits<std::int32_t>::max();
-    }
+    std::uint64_t lengths = 0;  // the bits that any has; of one that is negative the highest
+    for (std::size_t i = 0; i < count; ++i) lengths |= static_cast<std::uint64_t>(at[i + 1]) - static_cast<std::uint64_t>(at[i]);
+    const bool whole = at[0] == 0 && at[count] == static_cast<std::int64_t>(ids.size()) &&
+                       lengths <= std::uint64_t{std::numeric_limits<std::int32_t>::max()};
     if (!whole) throw nb::value_error("ids and offsets do not fit each other");
     return {ids.data(), at, count};
+}
+
+// The same numbers in 16 bits, kShort more than there are, or none at all where they do not fit: nullptr.
+const Small* small_of(const SmallIntegers& packed, const Integers& ids) {
+    if (packed.size() == 0) return nullptr;
+    if (packed.size() < ids.size() + kShort) throw nb::value_error("packed ids are fewer than ids");
+    return packed.data();
 }
 
 struct Records {
     IdTexts hypotheses, references;
     const std::int64_t* rows;  // the references of record i: rows[i] .. rows[i + 1]
+    const Small* said = nullptr;  // the hypotheses' ids and the references' in 16 bits, where they are there already
+    const Small* wanted = nullptr;
 
     std::size_t count() const { return hypotheses.count; }
     std::size_t pairs() const { return static_cast<std::size_t>(rows[count()]); }
@@ -90,8 +100,8 @@ public:
     template <typename Work>
     bool compare(const Records& records, std::size_t first, std::size_t last, const Work& work) {
         SmallTexts said, wanted;
-        const bool fit = narrow(records.hypotheses, first, last, said_, said) &&
-                         narrow(records.references, static_cast<std::size_t>(records.rows[first]),
+        const bool fit = narrow(records.hypotheses, records.said, first, last, said_, said) &&
+                         narrow(records.references, records.wanted, static_cast<std::size_t>(records.rows[first]),
                                 static_cast<std::size_t>(records.rows[last]), wanted_, wanted);
         said.offsets += first;
         if (fit) work(comparer_, SmallRecords{said, wanted, records.rows + first, last - first, nullptr}, first);
@@ -99,7 +109,12 @@ public:
     }
 
 private:
-    bool narrow(const IdTexts& texts, std::size_t first, std::size_t last, std::vector<Small>& out, SmallTexts& found) const {
+    bool narrow(const IdTexts& texts, const Small* packed, std::size_t first, std::size_t last, std::vector<Small>& out,
+                SmallTexts& found) const {
+        if (packed != nullptr) {
+            found = {packed + texts.offsets[first], texts.offsets, texts.offsets[first]};
+            return true;
+        }
         const auto count = static_cast<std::size_t>(texts.offsets[last] - texts.offsets[first]);
         if (out.size() < count + kShort) out.resize(count + kShort);
         found = {out.data(), texts.offsets, texts.offsets[first]};
@@ -169,11 +184,13 @@ struct Measuring {
     std::int32_t* lengths;
 };
 
-nb::dict id_statistics(Integers ids, Offsets offsets, Integers other_ids, Offsets other_offsets, Offsets rows,
-                       const char* name, int threads) {
+nb::dict id_statistics(Integers ids, SmallIntegers packed, Offsets offsets, Integers other_ids,
+                       SmallIntegers other_packed, Offsets other_offsets, Offsets rows, const char* name, int threads) {
     const Machine& machine = machine_of(name);
     check_threads(threads);
-    const Records records = records_of(texts_of(ids, offsets), texts_of(other_ids, other_offsets), rows);
+    Records records = records_of(texts_of(ids, offsets), texts_of(other_ids, other_offsets), rows);
+    records.said = small_of(packed, ids);
+    records.wanted = small_of(other_packed, other_ids);
     const std::size_t count = records.count(), pairs = records.pairs();
     std::vector<std::int32_t> length(count), length_lcs(count), closest(count), lcs(pairs), other(pairs), other_lcs(pairs);
     std::vector<Counts> best(count), matches(pairs);
@@ -196,11 +213,13 @@ nb::dict id_statistics(Integers ids, Offsets offsets, Integers other_ids, Offset
     return arrays;
 }
 
-nb::object id_subsequences(Integers ids, Offsets offsets, Integers other_ids, Offsets other_offsets, Offsets rows,
-                           const char* name, int threads) {
+nb::object id_subsequences(Integers ids, SmallIntegers packed, Offsets offsets, Integers other_ids,
+                           SmallIntegers other_packed, Offsets other_offsets, Offsets rows, const char* name, int threads) {
     const Machine& machine = machine_of(name);
     check_threads(threads);
-    const Records records = records_of(texts_of(ids, offsets), texts_of(other_ids, other_offsets), rows);
+    Records records = records_of(texts_of(ids, offsets), texts_of(other_ids, other_offsets), rows);
+    records.said = small_of(packed, ids);
+    records.wanted = small_of(other_packed, other_ids);
     std::vector<std::int32_t> lengths(records.pairs());
     {
         nb::gil_scoped_release released;

@@ -1,24 +1,37 @@
 #include "small.hpp"
 
 #include <algorithm>
+#include <limits>
 
 namespace m4i {
+namespace {
+
+constexpr std::int64_t kFarthest = std::numeric_limits<std::uint32_t>::max() - 4096;
+
+}  // namespace
 
 // Lists the records that are too long for lanes.
 void SmallComparer::leave_out(SmallRecords& records) {
     long_.clear();
-    const auto longest = [](const SmallTexts& texts, std::int64_t first, std::int64_t last) {
-        std::int64_t most = 0;
-        for (std::int64_t i = first; i < last; ++i) most = std::max(most, texts.offsets[i + 1] - texts.offsets[i]);
-        return static_cast<std::uint32_t>(most);
-    };
     records.left_out = nullptr;
+    // The bits that any length has; a number with the same bits or more is not below the longest.
+    const auto bits = [](const SmallTexts& texts, std::int64_t first, std::int64_t last) {
+        std::int64_t all = 0;
+        for (std::int64_t i = first; i < last; ++i) all |= texts.offsets[i + 1] - texts.offsets[i];
+        return static_cast<std::uint32_t>(all);
+    };
+    const auto tokens = [](const SmallTexts& texts, std::int64_t last) { return texts.offsets[last] - texts.base; };
     const auto count = static_cast<std::int64_t>(records.count);
     const std::int64_t* const rows = records.rows;
-    if (fits_lanes(longest(records.hypotheses, 0, count), longest(records.references, rows[0], rows[count]))) return;
+    // Lanes know a text by its distance, in 32 bits, from the first.
+    const bool near = std::max(tokens(records.hypotheses, count), tokens(records.references, rows[count])) <= kFarthest &&
+                      rows[count] - rows[0] <= kFarthest;
+    if (near && fits_lanes(bits(records.hypotheses, 0, count), bits(records.references, rows[0], rows[count]))) return;
     left_out_.assign(records.count, 0);
     for (std::int64_t i = 0; i < count; ++i) {
-        if (fits_lanes(records.hypotheses.length(i), longest(records.references, rows[i], rows[i + 1]))) continue;
+        std::uint32_t longest = 0;
+        for (std::int64_t j = rows[i]; j < rows[i + 1]; ++j) longest = std::max(longest, records.references.length(j));
+        if (near && fits_lanes(records.hypotheses.length(i), longest)) continue;
         left_out_[static_cast<std::size_t>(i)] = 1;
         long_.push_back(static_cast<std::size_t>(i));
     }
