@@ -309,6 +309,9 @@ void compare_records(const SmallRecords& records, const SmallResults& results) {
         const int64_t end = records.rows[record + 1];
         for (int64_t i = records.rows[record]; i < end; i += kTaken) {
             const size_t some = std::min(kTaken, static_cast<size_t>(end - i));
+            const auto begin = reinterpret_cast<uintptr_t>(records.references.begin(i));
+            __builtin_prefetch(reinterpret_cast<const void*>(begin + 1024));
+            __builtin_prefetch(reinterpret_cast<const void*>(begin + 1024 + 64));
             Ops::take({records.references.offsets + i, some, records.references.base, said, length,
                        static_cast<uint32_t>(i - first), static_cast<uint32_t>(record)}, row);
             if (std::max(row[0].count, row[1].count) < Ops::many) [[likely]] continue;

@@ -20,7 +20,7 @@ using Offsets = Array<std::int64_t>;
 using SmallIntegers = Array<Small>;
 
 constexpr std::size_t kTogether = 64;    // records compared at once
-constexpr std::size_t kChunk = 256;      // records a thread takes at once: their tokens stay in the second-level cache
+constexpr std::size_t kChunk = 1024;      // records a thread takes at once: their tokens stay in the second-level cache
 
 // Arrays of a caller; what is wrong with them was found before, here only memory is kept safe.
 IdTexts texts_of(const Integers& ids, const Offsets& offsets) {
