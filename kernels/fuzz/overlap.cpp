@@ -284,6 +284,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         } else {
             m4i::Prepared prepared(tokeniser, *machine);
             prepared.add(others.data(), other_sizes.data(), other_sizes.size());
+            prepared.finish();
             comparer.compare(hypotheses.data(), hypotheses.size(), prepared, 0, columns);
         }
         std::size_t pair = 0;
