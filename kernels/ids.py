@@ -160,8 +160,8 @@ def id_statistics(
         return there
     core = backend.core_in_use()
     if core is not None:
-        arrays = core.id_statistics(*_all_arrays(hypotheses), *_all_arrays(references), at, backend.backend_name(), crew)
-        return OverlapStatistics(**arrays)
+        arrays = *_all_arrays(hypotheses), *_all_arrays(references), at
+        return OverlapStatistics(**core.id_statistics(*arrays, backend.backend_name(), crew))
     texts = list(references.lists())
     sets = tuple(texts[begin:end] for begin, end in zip(at[:-1].tolist(), at[1:].tolist(), strict=True))
     plain: Any = reference if backend.backend_name() == "reference" else fallback
