@@ -18,6 +18,7 @@ enum class Alphabet : int {
 inline constexpr std::size_t kBlock = 64;  // cut() writes whole blocks of bytes
 inline constexpr std::size_t kRow = 8;     // words of a row of room: a cache line
 inline constexpr std::size_t kShort = 64;  // hypothesis tokens up to which compare() works: the bits of a machine word
+inline constexpr std::uint32_t kLongestInLanes = 2048;  // reference tokens up to which the lanes' room stays small
 inline constexpr int kOrders = 4;          // n-grams are counted for n = 1 .. 4
 
 // `ready`: not ASCII, so Python has seen it (never for ptb). For whitespace and coco_space it is the text itself in UTF-8,
@@ -60,7 +61,6 @@ struct PairOf {
 };
 using Pair = PairOf<Key>;
 using IdPair = PairOf<Id>;
-using SmallPair = PairOf<Small>;  // of memory that can be read kShort tokens beyond a text's end
 
 // By n-gram order, which n-grams of the hypothesis a reference matches: bit i stands for the n-gram that ends at token i.
 // Of an n-gram that stands there several times, the first occurrences are taken, as many as the reference has; so the
@@ -71,6 +71,35 @@ struct Used {
 
 struct Counts {
     std::int32_t of[kOrders];
+};
+
+// Texts of small numbers, one after the other: text i is tokens[offsets[i] - base] and on to the next. The memory can be
+// read kShort tokens beyond the last.
+struct SmallTexts {
+    const Small* tokens;
+    const std::int64_t* offsets;
+    std::int64_t base;
+
+    const Small* begin(std::int64_t text) const { return tokens + (offsets[text] - base); }
+    std::uint32_t length(std::int64_t text) const {
+        return static_cast<std::uint32_t>(offsets[text + 1] - offsets[text]);
+    }
+};
+
+// Hypothesis i and references rows[i] to rows[i + 1], for `count` records. Those of `left_out` (none where it is nullptr)
+// are not looked at; no other has a hypothesis beyond kShort tokens or a reference beyond kLongestInLanes.
+struct SmallRecords {
+    SmallTexts hypotheses, references;
+    const std::int64_t* rows;
+    std::size_t count;
+    const char* left_out;
+};
+
+// A row a pair, the first is the first record's first; `taken`, a row a record, gets what all its references took.
+struct SmallResults {
+    std::int32_t* subsequence;
+    Counts* matches;
+    Used* taken;
 };
 
 struct Machine {
@@ -98,12 +127,11 @@ struct Machine {
     // The same for tokens that the caller has numbered.
     void (*compare_ids)(const IdPair* pairs, std::size_t count, std::uint64_t* room, std::int32_t* subsequence,
                         Counts* matches, Used* used);
-    void (*compare_small)(const SmallPair* pairs, std::size_t count, std::uint64_t* room, std::int32_t* subsequence,
-                          Counts* matches, Used* used);
+    void (*compare_small)(const SmallRecords& records, const SmallResults& results);
 
     // The subsequences alone.
     void (*subsequences)(const IdPair* pairs, std::size_t count, std::uint64_t* room, std::int32_t* lengths);
-    void (*subsequences_small)(const SmallPair* pairs, std::size_t count, std::uint64_t* room, std::int32_t* lengths);
+    void (*subsequences_small)(const SmallRecords& records, const SmallResults& results);
 
     // Copies numbers as Small; whether all of them are.
     bool (*narrow)(const Id* ids, std::size_t count, Small* out);

@@ -2,6 +2,7 @@
 #include <immintrin.h>
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <cstring>
 #include <type_traits>
@@ -13,6 +14,7 @@ namespace {
 
 #include "machine_common.inl"
 #include "machine_cut.inl"
+#include "machine_small.inl"
 
 inline uint64_t between(__m512i bytes, char first, int count) {
     return _mm512_cmplt_epu8_mask(_mm512_sub_epi8(bytes, _mm512_set1_epi8(first)),
@@ -196,58 +198,6 @@ struct Hits<Id, Words> {
     __m512i hypothesis[Words];
 };
 
-template <int Words>
-struct Hits<Small, Words> {
-    explicit Hits(const SmallPair& pair) {
-        for (int w = 0; w < Words; ++w) {
-            const int left = std::max(0, static_cast<int>(pair.hypothesis_length) - 32 * w);
-            const __mmask32 here = _bzhi_u32(~0u, static_cast<unsigned>(left));
-            hypothesis[w] = _mm512_mask_loadu_epi16(_mm512_set1_epi16(static_cast<short>(kFill)), here, pair.hypothesis + 32 * w);
-        }
-    }
-
-    void put(Small id, void* word) const {
-        const __m512i token = _mm512_set1_epi16(static_cast<short>(id));
-        for (int w = 0; w < Words; ++w) {
-            _store_mask32(static_cast<__mmask32*>(word) + w, _mm512_cmpeq_epi16_mask(hypothesis[w], token));
-        }
-    }
-
-    __m512i hypothesis[Words];
-};
-
-struct MaskedRows {
-    static void load(const Small* tokens, uint32_t length, Small none, Small* row) {
-        const auto here = static_cast<__mmask16>(_bzhi_u32(0xFFFF, length));
-        const __m256i fill = _mm256_set1_epi16(static_cast<short>(none));
-        _mm256_store_si256(reinterpret_cast<__m256i*>(row), _mm256_mask_loadu_epi16(fill, here, tokens));
-    }
-};
-
-// In halves: comparing whole vectors gives masks, and 0.45 ns a place where this takes 0.34 (Zen 4).
-struct HalvedCells {
-    template <typename Lanes>
-    static void four(const Lanes* hypothesis, uint32_t most, const Lanes* reference, Lanes* hit) {
-        const auto halves = [](const void* lanes) { return static_cast<const __m256i*>(lanes); };
-        __m256i low[4] = {}, high[4] = {};
-        for (uint32_t i = 0; i < most; ++i) {
-            const __m256i bit = _mm256_load_si256(halves(kBits.of[i]));
-            for (int k = 0; k < 4; ++k) {
-                low[k] = add(low[k], halves(hypothesis + i)[0], halves(reference + k)[0], bit);
-                high[k] = add(high[k], halves(hypothesis + i)[1], halves(reference + k)[1], bit);
-            }
-        }
-        for (int k = 0; k < 4; ++k) {
-            hit[k] = (Lanes)_mm512_inserti64x4(_mm512_castsi256_si512(low[k]), high[k], 1);
-        }
-    }
-
-private:
-    static __m256i add(__m256i hit, __m256i a, __m256i b, __m256i bit) {
-        return _mm256_ternarylogic_epi64(hit, _mm256_cmpeq_epi16(a, b), bit, 0xF8);  // hit | (equal & bit)
-    }
-};
-
 struct Writer {
     template <typename Lanes>
     static void lengths(Lanes common, const uint16_t* order, size_t count, int32_t* subsequence) {
@@ -310,10 +260,92 @@ struct Group {
     }
 };
 
-template <bool Ngrams>
-using Narrow = SmallGroup<64, MaskedRows, HalvedCells, Ngrams, Writer>;
+using Kernels = Comparisons<Group>;
 
-using Kernels = Comparisons<Group, Narrow>;
+struct Ops : PlainOps<Ops, 64> {
+    using Wide = VectorOf<64, uint32_t>::type;
+
+    static Lanes low(Lanes a, Lanes b) { return (Lanes)_mm512_unpacklo_epi16((__m512i)a, (__m512i)b); }
+    static Lanes high(Lanes a, Lanes b) { return (Lanes)_mm512_unpackhi_epi16((__m512i)a, (__m512i)b); }
+    static Wide low(Wide a, Wide b) { return (Wide)_mm512_unpacklo_epi32((__m512i)a, (__m512i)b); }
+    static Wide high(Wide a, Wide b) { return (Wide)_mm512_unpackhi_epi32((__m512i)a, (__m512i)b); }
+
+    static Lanes rows(const Small* tokens, const uint32_t* texts) {
+        const auto row = [&](size_t i) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(tokens + texts[i])); };
+        __m512i rows = _mm512_castsi128_si512(row(0));
+        rows = _mm512_inserti32x4(rows, row(kTurned), 1);
+        rows = _mm512_inserti32x4(rows, row(2 * kTurned), 2);
+        return (Lanes)_mm512_inserti32x4(rows, row(3 * kTurned), 3);
+    }
+
+    static void take(const Taken& taken, Waiting<32>* row) {
+        const auto here = static_cast<__mmask8>(_bzhi_u32(0xFF, static_cast<unsigned>(taken.count)));
+        const __m512i begin = _mm512_maskz_loadu_epi64(here, taken.offsets), end = _mm512_maskz_loadu_epi64(here, taken.offsets + 1);
+        const __m128i length = _mm512_cvtepi64_epi16(_mm512_sub_epi64(end, begin));
+        const __m256i wanted = _mm512_cvtepi64_epi32(_mm512_sub_epi64(begin, _mm512_set1_epi64(taken.base)));
+        const __m256i pair = _mm256_add_epi32(_mm256_set1_epi32(static_cast<int>(taken.pair)), _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0));
+        const __m256i said = _mm256_set1_epi32(static_cast<int>(taken.said)), record = _mm256_set1_epi32(static_cast<int>(taken.record));
+        const __m128i said_length = _mm_set1_epi16(static_cast<short>(taken.said_length));
+        const __mmask8 more = _mm_cmpgt_epi16_mask(length, _mm_set1_epi16(kMiddling));
+        for (int i = 0; i < 2; ++i) {
+            const auto chosen = static_cast<__mmask8>(i == 0 ? here & ~more : more);
+            Waiting<32>& waiting = row[i];
+            const size_t at = waiting.count;
+            const auto put = [&](void* to, __m256i values) { _mm256_storeu_si256(static_cast<__m256i*>(to), values); };
+            _mm_storeu_si128(reinterpret_cast<__m128i*>(waiting.said_length + at), said_length);
+            _mm_storeu_si128(reinterpret_cast<__m128i*>(waiting.wanted_length + at), _mm_maskz_compress_epi16(chosen, length));
+            put(waiting.said + at, said);
+            put(waiting.wanted + at, _mm256_maskz_compress_epi32(chosen, wanted));
+            put(waiting.pair + at, _mm256_maskz_compress_epi32(chosen, pair));
+            put(waiting.record + at, record);
+            waiting.count = at + static_cast<size_t>(std::popcount(chosen));
+        }
+    }
+
+    static Lanes below(const Small* lengths, uint32_t before) {
+        const __m512i left = _mm512_subs_epu16(_mm512_load_si512(lengths), _mm512_set1_epi16(static_cast<short>(before)));
+        return ~(Lanes)_mm512_sllv_epi16(_mm512_set1_epi16(-1), left);
+    }
+
+    // In halves: comparing whole vectors gives masks, and 0.45 ns a place where this takes 0.34 (Zen 4).
+    static void four(const Lanes* said, uint32_t most, const Lanes& valid, const Lanes* wanted, const Lanes& ends,
+                     uint32_t at, Lanes* hit) {
+        const auto halves = [](const void* lanes) { return static_cast<const __m256i*>(lanes); };
+        __m256i low[4] = {}, high[4] = {};
+        for (uint32_t i = 0; i < most; ++i) {
+            const __m256i bit = _mm256_load_si256(halves(kBits.of[i]));
+            for (int k = 0; k < 4; ++k) {
+                low[k] = add(low[k], halves(said + i)[0], halves(wanted + k)[0], bit);
+                high[k] = add(high[k], halves(said + i)[1], halves(wanted + k)[1], bit);
+            }
+        }
+        const __m512i real = (__m512i)valid, end = (__m512i)ends;
+        for (int k = 0; k < 4; ++k) {
+            const __mmask32 here = _mm512_cmpgt_epi16_mask(end, _mm512_set1_epi16(static_cast<short>(at + k)));
+            const __m512i both = _mm512_inserti64x4(_mm512_castsi256_si512(low[k]), high[k], 1);
+            hit[k] = (Lanes)_mm512_maskz_mov_epi16(here, _mm512_and_si512(both, real));
+        }
+    }
+
+    template <typename Vector>
+    static Vector bits(Vector words) {
+        const auto vector = (__m512i)words;
+        constexpr size_t bytes = sizeof words[0];
+        return (Vector)(bytes == 2 ? _mm512_popcnt_epi16(vector) : bytes == 4 ? _mm512_popcnt_epi32(vector) : _mm512_popcnt_epi64(vector));
+    }
+
+    static void add(uint64_t four, Used& taken, Counts& matches) {
+        const __m128i words = _mm_cvtsi64_si128(static_cast<int64_t>(four));
+        auto* const all = reinterpret_cast<__m256i*>(&taken);
+        _mm256_storeu_si256(all, _mm256_or_si256(_mm256_loadu_si256(all), _mm256_cvtepu16_epi64(words)));
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(&matches), _mm_cvtepu16_epi32(_mm_popcnt_epi16(words)));
+    }
+
+private:
+    static __m256i add(__m256i hit, __m256i a, __m256i b, __m256i bit) {
+        return _mm256_ternarylogic_epi64(hit, _mm256_cmpeq_epi16(a, b), bit, 0xF8);  // hit | (equal & bit)
+    }
+};
 
 Counts unite(const Used* used, size_t count) {
     __m256i all = _mm256_setzero_si256();
@@ -329,7 +361,7 @@ Counts unite(const Used* used, size_t count) {
 
 extern const Machine kAvx512;
 const Machine kAvx512{"avx512", cut_by<CutOne>, mark, pack_tokens, Kernels::compare<Key>,
-                        Kernels::compare<Id>, Kernels::compare_small, Kernels::subsequences,
-                        Kernels::subsequences_small, narrow_ids, unite};
+                        Kernels::compare<Id>, compare_records<Ops, true>, Kernels::subsequences,
+                        compare_records<Ops, false>, narrow_ids, unite};
 
 }  // namespace m4i

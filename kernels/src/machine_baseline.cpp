@@ -1,6 +1,7 @@
 // Any processor.
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <bit>
 #include <cstring>
 #include <type_traits>
@@ -12,6 +13,7 @@ namespace {
 
 #include "machine_common.inl"
 #include "machine_cut.inl"
+#include "machine_small.inl"
 
 constexpr unsigned char kWord = 1, kUpper = 2, kApostrophe = 4, kSpace = 8;
 
@@ -106,16 +108,28 @@ struct Group {
     }
 };
 
-template <bool Ngrams>
-using Narrow = SmallGroup<16, PlainRows, PlainCells, Ngrams, PlainWriter>;
+using Kernels = Comparisons<Group>;
 
-using Kernels = Comparisons<Group, Narrow>;
+struct Ops : PlainOps<Ops, 16> {
+    using Wide = VectorOf<16, uint32_t>::type;
+
+    static Lanes low(Lanes a, Lanes b) { return M4I_SHUFFLE(a, b, 0, 8, 1, 9, 2, 10, 3, 11); }
+    static Lanes high(Lanes a, Lanes b) { return M4I_SHUFFLE(a, b, 4, 12, 5, 13, 6, 14, 7, 15); }
+    static Wide low(Wide a, Wide b) { return M4I_SHUFFLE(a, b, 0, 4, 1, 5); }
+    static Wide high(Wide a, Wide b) { return M4I_SHUFFLE(a, b, 2, 6, 3, 7); }
+
+    static Lanes rows(const Small* tokens, const uint32_t* texts) {
+        Lanes row;
+        std::memcpy(&row, tokens + *texts, sizeof row);
+        return row;
+    }
+};
 
 }  // namespace
 
 extern const Machine kBaseline;
 const Machine kBaseline{"baseline", cut_by<CutOne>, mark, pack_tokens, Kernels::compare<Key>,
-                        Kernels::compare<Id>, Kernels::compare_small, Kernels::subsequences,
-                        Kernels::subsequences_small, narrow_ids, unite_used};
+                        Kernels::compare<Id>, compare_records<Ops, true>, Kernels::subsequences,
+                        compare_records<Ops, false>, narrow_ids, unite_used};
 
 }  // namespace m4i

@@ -110,8 +110,9 @@ struct PreparedWork {
     void operator()(Job& job) {
         const std::vector<std::uint32_t>& sizes = job.batch.sizes;
         const m4i::Columns columns = job.results.resize(sizes);
-        for (std::size_t first = 0; first < sizes.size(); first += kTogether) {
-            const std::size_t count = std::min(kTogether, sizes.size() - first);
+        const std::size_t together = references->small() ? kRecords : kTogether;  // of small numbers all at once
+        for (std::size_t first = 0; first < sizes.size(); first += together) {
+            const std::size_t count = std::min(together, sizes.size() - first);
             comparer.compare(job.batch.texts() + first, count, *references, job.first + first,
                              columns.from(first, static_cast<std::size_t>(job.results.offsets[first])));
         }
@@ -263,6 +264,7 @@ public:
             }
             if (PyErr_CheckSignals() != 0) throw nb::python_error();
         }
+        prepared_.finish();
     }
 
 private:

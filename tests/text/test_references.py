@@ -71,6 +71,22 @@ def test_as_if_they_were_not_prepared(tokeniser: str) -> None:
     agree([lines(3, 150), lines(4, 150), strange], references, tokeniser, one_in=2)
 
 
+@pytest.mark.parametrize(("more", "tokeniser"), [(0, "coco-space"), (1, "words"), (1, "coco-space")])
+def test_as_many_different_words_as_there_are_numbers_of_16_bits(more: int, tokeniser: str) -> None:
+    """The last number and one beyond it: there the core takes another way."""
+    most = 65_535 + more
+    words = [f"w{i}" for i in range(most)]
+    references = [[" ".join(words[i : i + 1500]), f"{words[-1 - i]} w{i}"] for i in range(0, most, 1500)]
+    said = [f"{words[i]} w65534 w65535 unheard w{i + 1}" for i in range(0, most, 1500)]
+    for name in set(built_backends()) & {"avx512", "avx2", "baseline"}:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("M4I_FAST_KERNELS", name)
+            found = PreparedReferences(references, tokeniser=tokeniser).statistics(said, threads=1)
+            expected = overlap_statistics(said, references, tokeniser=tokeniser)
+            for field in dataclasses.fields(expected):
+                np.testing.assert_array_equal(getattr(found, field.name), getattr(expected, field.name), err_msg=name)
+
+
 @pytest.mark.parametrize("tokeniser", ["words", "coco-space", "porter"])
 def test_long_texts_and_many_threads(tokeniser: str) -> None:
     chance = random.Random(1)
