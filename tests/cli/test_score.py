@@ -414,6 +414,34 @@ def test_a_table_that_stands_is_kept(put: Put, tmp_path: Path) -> None:
     assert [each.name for each in (tmp_path / "new").iterdir()] == ["s.csv"]
 
 
+@pytest.mark.parametrize("kind", ["itself", "link", "hard link", "another spelling"])
+@pytest.mark.parametrize("side", ["h.jsonl", "r.jsonl"])
+def test_what_is_read_is_never_written(kind: str, side: str, put: Put, tmp_path: Path) -> None:
+    files = put("h.jsonl", jsonl(HYPS)), put("r.jsonl", jsonl(REFS))
+    before = [file.read_bytes() for file in files]
+    out = tmp_path / (side if kind == "itself" else "out.jsonl")
+    if kind == "link":
+        out.symlink_to(tmp_path / side)
+    elif kind == "hard link":
+        out.hardlink_to(tmp_path / side)
+    elif kind == "another spelling":
+        (tmp_path / "folder").mkdir()
+        out = tmp_path / "folder" / ".." / side
+    for more in ([], ["--again"]):
+        refused(m4i("score", *files, "--out", out, *more), f"this is the file that '{tmp_path / side}' is read from")
+    assert [file.read_bytes() for file in files] == before
+
+
+def test_nor_is_the_standard_input(put: Put) -> None:
+    said, refs = put("h.jsonl", jsonl(HYPS)), put("r.jsonl", jsonl(REFS))
+    with said.open("rb") as stdin:
+        asked = m4i_command("score", "-", refs, "--out", said, "--again")
+        done = subprocess.run(asked, stdin=stdin, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2, done.stderr
+    assert "this is the file that '-' is read from" in done.stderr
+    assert said.read_text() == jsonl(HYPS)
+
+
 def test_a_refusal_leaves_what_stood(put: Put, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where the fault comes late: blocks before it were written, under another name."""
     monkeypatch.setattr(join, "BLOCK", 2)
