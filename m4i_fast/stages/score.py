@@ -241,6 +241,9 @@ def _need_absent(out: Path, *, again: bool) -> None:
     score_format(out)
     if out.is_dir():
         raise RunError("this is a folder", where=out, cure="Give the name of a file, such as scores.parquet.")
+    if not out.parent.is_dir():
+        # atomic_path would make it, and a name with a typing error would be a new folder somewhere.
+        raise RunError("no such folder", where=out.parent, cure="Make it first, or choose another name with --out.")
     if out.exists() and not again:
         raise RunError("it stands there already", where=out, cure="Choose another name, or replace it with --again.")
 

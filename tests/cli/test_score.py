@@ -409,9 +409,9 @@ def test_a_table_that_stands_is_kept(put: Put, tmp_path: Path) -> None:
     refused(m4i("score", *files, "--out", tmp_path / "s.txt"), "'.txt' is no kind of table", ".parquet")
     (tmp_path / "folder.csv").mkdir()
     refused(m4i("score", *files, "--out", tmp_path / "folder.csv", "--again"), "this is a folder")
-    refused(m4i("score", *files, "--out", out / "below.csv"), "s.csv: cannot be opened")
-    assert m4i("score", *files, "--out", tmp_path / "new/s.csv", "-q").code == 0
-    assert [each.name for each in (tmp_path / "new").iterdir()] == ["s.csv"]
+    refused(m4i("score", *files, "--out", out / "below.csv"), "s.csv: no such folder")
+    refused(m4i("score", *files, "--out", tmp_path / "new/s.csv"), "new: no such folder", "Make it first")
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize("kind", ["itself", "link", "hard link", "another spelling"])
@@ -451,14 +451,15 @@ def test_a_refusal_leaves_what_stood(put: Put, tmp_path: Path, monkeypatch: pyte
     refused(m4i("score", hyps, refs, "--out", out, "--again", "-q"), "h.jsonl:10:2", "not valid JSON")
     assert out.read_bytes() == b"mine"
     assert sorted(each.name for each in tmp_path.iterdir()) == ["h.jsonl", "r.jsonl", "s.parquet"]
-    refused(m4i("score", hyps, refs, "--out", tmp_path / "new/s.csv", "-q"), "h.jsonl:10:2")
-    assert not (tmp_path / "new/s.csv").exists()
+    refused(m4i("score", hyps, refs, "--out", tmp_path / "s.csv", "-q"), "h.jsonl:10:2")
+    assert not (tmp_path / "s.csv").exists()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
 @pytest.mark.parametrize("way", [signal.SIGINT, signal.SIGKILL])
 def test_stopped_it_leaves_no_half_file(way: signal.Signals, put: Put, tmp_path: Path) -> None:
     refs, out = put("r.txt", "a dog runs\n" * 200_000), tmp_path / "out/s.csv"
+    out.parent.mkdir()
     asked = m4i_command("score", "-", refs, "--out", out)
     with subprocess.Popen(asked, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdin is not None
