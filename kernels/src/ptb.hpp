@@ -33,8 +33,11 @@ public:
 
     const char* text() const { return out_.data(); }
 
-    // Forgets all lines.
-    void clear() { at_ = begin_ = 0; }
+    // Forgets all lines, one that was begun and not ended too.
+    void clear() {
+        at_ = begin_ = kept_ = last_ = 0;
+        ascii_ = true;
+    }
 
     // One text by itself; ends of lines in it are nothing.
     Line alone(const Units& units);
