@@ -62,6 +62,7 @@ def score_files(
     """
     from m4i_fast.data.pairs import open_pairs
     from m4i_fast.progress import progress
+    from m4i_fast.query.stopping import stopping_cleanly
 
     started = time.perf_counter()
     recipes = _recipes(settings)
@@ -72,7 +73,12 @@ def score_files(
     pairs = open_pairs(hypotheses, references)
     first = next(pairs.blocks, None)  # a file that is refused at its beginning leaves nothing behind
     blocks = chain([] if first is None else [first], pairs.blocks)
-    with _no_collector(), _table(out, recipes) as table, progress("scoring", pairs.expected) as advance:
+    with (
+        stopping_cleanly(),
+        _no_collector(),
+        _table(out, recipes) as table,
+        progress("scoring", pairs.expected) as advance,
+    ):
         for block in blocks:
             values = summary.add(block)
             if table is not None:
@@ -220,9 +226,9 @@ def _need_no_input(out: Path, hypotheses: str, references: Sequence[Path]) -> No
         there = out.stat()
     except OSError:  # it does not stand there, or what is wrong with it shows below
         return
-    for name in (hypotheses, *references):
+    for name in (hypotheses, *map(str, references)):
         with suppress(OSError, ValueError):  # a file that is not there is said when it is read
-            read = _standard_input() if str(name) == "-" else Path(name).stat()
+            read = _standard_input() if name == "-" else Path(name).stat()
             if read is not None and os.path.samestat(there, read):
                 raise RunError(
                     f"this is the file that '{name}' is read from", where=out, cure="Choose another name with --out."

@@ -116,6 +116,24 @@ def test_ctrl_c_says_that_nothing_is_lost(tmp_path: Path) -> None:
     assert "Traceback" not in said
 
 
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_ctrl_c_is_told_by_each_command_as_it_is(
+    command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(_: object, **__: object) -> None:
+        raise SystemExit(130)
+
+    monkeypatch.setattr(cli, "app", interrupted)
+    for asked in (list(command), None):
+        monkeypatch.setattr(sys, "argv", ["m4i-fast", *command, "--seed", "1"])
+        with pytest.raises(SystemExit):
+            cli.main(asked)
+        # These begin anew: they make one thing, whole or not at all, or nothing but words.
+        whole = {"bench overlap", "data inspect", "data split", "doctor", "export", "score"}
+        kept = "nothing of it is kept" if " ".join(command) in whole else "what was finished is kept"
+        assert capsys.readouterr().err.startswith(f"interrupted; {kept}: ")
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["data", "inspect", "DATA", "--json"]], ids=" ".join)
 def test_a_reader_that_has_gone_is_no_error(arguments: list[str], tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"id": "1", "image": "1.png", "caption": "a cat"}\n')

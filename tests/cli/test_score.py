@@ -1,6 +1,7 @@
 """``m4i-fast score``: every kind of file, both ways of joining, every mistake, and nothing half-written."""
 
 import csv
+import errno
 import gzip
 import io
 import json
@@ -122,6 +123,11 @@ def test_blocks_and_chunks_do_not_show(put: Put, tmp_path: Path, monkeypatch: py
     assert (found["records"], found["scored"]) == (500, 500)
 
 
+class Unreadable(io.BytesIO):
+    def read(self, _: int | None = -1) -> bytes:
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+
+
 def test_standard_input(put: Put, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "scores.parquet"
     refs = put("r.txt", lines(WANTED))
@@ -134,6 +140,10 @@ def test_standard_input(put: Put, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     refused(m4i("score", "-", refs, "-q"), "standard input: it ends after 3 lines", "r.txt goes on")
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"")))
     refused(m4i("score", "-", refs, "-q"), "standard input: it is empty")
+    monkeypatch.setattr(sys, "stdin", None)  # as Python has it where the shell closed it: <&-
+    refused(m4i("score", "-", refs, "-q"), "standard input: it is closed")
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=Unreadable()))
+    refused(m4i("score", "-", refs, "-q"), "standard input: cannot be read (Is a directory)")
     refused(m4i("score", refs, "-", "-q"), "-: references are read from a file")
 
 
@@ -456,7 +466,7 @@ def test_a_refusal_leaves_what_stood(put: Put, tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
-@pytest.mark.parametrize("way", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("way", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_stopped_it_leaves_no_half_file(way: signal.Signals, put: Put, tmp_path: Path) -> None:
     refs, out = put("r.txt", "a dog runs\n" * 200_000), tmp_path / "out/s.csv"
     out.parent.mkdir()
@@ -471,11 +481,18 @@ def test_stopped_it_leaves_no_half_file(way: signal.Signals, put: Put, tmp_path:
         assert list(out.parent.glob(".m4i-tmp-*"))
         process.send_signal(way)
         process.wait(60)
-        assert process.returncode == (130 if way == signal.SIGINT else -signal.SIGKILL)
+        assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -signal.SIGKILL}[way]
         assert process.stderr is not None
-        assert way == signal.SIGKILL or b"interrupted; what was finished is kept" in process.stderr.read()
+        said = process.stderr.read()
+        assert b"Traceback" not in said
+        assert way != signal.SIGINT or b"interrupted; nothing of it is kept" in said
     assert not out.exists()
-    assert way == signal.SIGKILL or list(out.parent.iterdir()) == []
+    if way == signal.SIGKILL:  # nobody could tidy up; the next one does
+        assert len(list(out.parent.iterdir())) == 1
+        assert m4i("score", refs, refs, "--out", out, "-q").code == 0
+        assert list(out.parent.iterdir()) == [out]
+    else:
+        assert list(out.parent.iterdir()) == []
 
 
 # --- mistakes
