@@ -22,7 +22,7 @@ from m4i_fast.kernels import fallback
 from m4i_fast.kernels.reference import overlap as reference
 from m4i_fast.kernels.reference import sets as reference_sets
 from m4i_fast.kernels.statistics import OverlapStatistics, SetStatistics
-from m4i_fast.kernels.texts import as_rows, check_lengths, plain_texts, read_once
+from m4i_fast.kernels.texts import as_rows, as_tuple, check_lengths, plain_texts, read_once
 from m4i_fast.kernels.tokens import TOKENISERS, Tokeniser
 
 __all__ = [
@@ -168,7 +168,7 @@ class PreparedReferences:
     def __init__(self, references: Sequence[Sequence[str]], *, tokeniser: str) -> None:
         splitter = tokeniser_named(tokeniser)
         # Copied, since texts that are tokenised elsewhere must not change behind the keys.
-        rows = as_rows(references, "references")
+        rows = as_tuple(references, "references")
         _, self._rows = plain_texts([""] * len(rows), rows)
         self._tokeniser = tokeniser
         core = core_in_use()
@@ -206,8 +206,8 @@ class PreparedReferences:
         ask, crew = getattr(self._core, function), threads_for(threads, len(rows))
         try:
             return ask(rows, backend_name(), crew, *more)
-        except (TypeError, ValueError):  # as in _Given.ask
-            rows, _ = plain_texts(rows, [()] * len(rows))
+        except (TypeError, ValueError):  # as in _Given.ask; another thread may have changed how many there are
+            rows, _ = plain_texts(rows, [()] * len(self))
             return ask(rows, backend_name(), crew, *more)
 
 

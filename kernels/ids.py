@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +40,7 @@ MOST_BEYOND: Final = 2**20
 """So many neighbours may be asked for even where there are fewer candidates."""
 _LARGEST: Final = 2**31 - 1
 
+T = TypeVar("T")
 Ids = npt.NDArray[np.int32]
 Offsets = npt.NDArray[np.int64]
 
@@ -84,7 +85,9 @@ class TokenIds:
     @classmethod
     def from_lists(cls, texts: Sequence[Sequence[int]]) -> TokenIds:
         """One list of ids a text."""
-        rows = [as_tuple(text, f"texts[{i}]") for i, text in enumerate(as_tuple(texts, "texts"))]
+        rows = [
+            as_tuple(_unmasked(text, f"texts[{i}]"), f"texts[{i}]") for i, text in enumerate(as_tuple(texts, "texts"))
+        ]
         sizes = [len(row) for row in rows]
         flat = [number for row in rows for number in row]
         return cls(_integers(flat, "ids", 1), np.cumsum([0, *sizes]))
@@ -372,7 +375,7 @@ def _rows(hypotheses: TokenIds, references: TokenIds, rows: npt.ArrayLike | None
 
 def _integers(values: npt.ArrayLike, name: str, dimensions: int) -> npt.NDArray[Any]:
     try:
-        array = np.asarray(values)
+        array = np.asarray(_unmasked(values, name))
     except ValueError:
         raise DataError(
             "rows of several lengths are no array", where=name, cure="Give a NumPy array of integers."
@@ -386,6 +389,13 @@ def _integers(values: npt.ArrayLike, name: str, dimensions: int) -> npt.NDArray[
             cure="Give a NumPy array of integers.",
         )
     return array
+
+
+def _unmasked(values: T, name: str) -> T:
+    """``values``, where no mask would be lost: an array takes what lies below it for a number like the others."""
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise DataError("some of its values are masked", where=name, cure="Leave them out: masked.compressed().")
+    return values
 
 
 def _locked(array: npt.NDArray[Any], kind: type[np.signedinteger[Any]]) -> npt.NDArray[Any]:
