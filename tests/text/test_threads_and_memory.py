@@ -18,10 +18,12 @@ import numpy as np
 import pytest
 
 from m4i_fast.errors import DataError
-from m4i_fast.kernels.backend import CORES, built_backends, overlap_statistics
+from m4i_fast.kernels import backend
+from m4i_fast.kernels.backend import CORES, PreparedReferences, built_backends, overlap_statistics
 from m4i_fast.kernels.ids import TokenIds, id_statistics, nearest
 from m4i_fast.kernels.numbering import Numbering
-from m4i_fast.text.overlap import References, overlap, overlaps
+from m4i_fast.text.overlap import References, counted, overlap, overlaps
+from m4i_fast.text.recipes import recipe_named
 from tests.text.sentences import rows, sentences
 
 STATM = Path("/proc/self/statm")
@@ -55,9 +57,9 @@ def test_eight_threads_at_once_give_what_one_gives() -> None:
 
 
 def test_one_numbering_for_eight_threads_gives_each_token_one_number() -> None:
-    for backend in built_backends():
+    for name in built_backends():
         with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("M4I_FAST_KERNELS", backend)
+            patch.setenv("M4I_FAST_KERNELS", name)
             numbering = Numbering("whitespace")
             parts = [[f"w{i} w{i + number} long-word-{i}-{number}" for i in range(400)] for number in range(8)]
 
@@ -91,11 +93,11 @@ def test_texts_of_one_set_for_eight_threads() -> None:
     together(work)
 
 
-@pytest.mark.parametrize("backend", built_backends())
-def test_lists_that_another_thread_changes(monkeypatch: pytest.MonkeyPatch, backend: str) -> None:
+@pytest.mark.parametrize("name", built_backends())
+def test_lists_that_another_thread_changes(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Whatever is read, it is a table of one moment's texts, or the error that names what stood there."""
-    monkeypatch.setenv("M4I_FAST_KERNELS", backend)
-    hypotheses = ["a caf\u00e9 dog", "a &amp; dog", "a dog runs. it runs"] * (200 if backend in CORES else 10)
+    monkeypatch.setenv("M4I_FAST_KERNELS", name)
+    hypotheses = ["a caf\u00e9 dog", "a &amp; dog", "a dog runs. it runs"] * (200 if name in CORES else 10)
     references = [["a caf\u00e9 cat", "the dog", "a &lt; dog"] for _ in hypotheses]
     stop = threading.Event()
 
@@ -127,7 +129,10 @@ def test_lists_that_another_thread_changes(monkeypatch: pytest.MonkeyPatch, back
             try:
                 tables = overlaps(hypotheses, references, ["coco/coco-space", "sacrebleu", "m4i"])
                 tables += (overlap(hypotheses, references, recipe="m4i"), overlap(hypotheses, references))
+                tables += (overlap(hypotheses, references, recipe="coco/ptb-exact"),)
                 tables += (References(references).score(hypotheses),)
+                several = References(references, recipe=["m4i", "rouge-score/porter", "coco/ptb-exact"])
+                tables += several.scores(hypotheses)
             except DataError as error:
                 assert "references[" in str(error)  # noqa: PT017 - the None was seen, or was not
                 continue
@@ -140,6 +145,39 @@ def test_lists_that_another_thread_changes(monkeypatch: pytest.MonkeyPatch, back
         for thread in threads:
             thread.join()
         sys.setswitchinterval(before)
+
+
+@pytest.mark.parametrize("door", ["overlap", "overlaps", "counted", "References"])
+def test_all_that_is_counted_is_of_one_moment(door: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often the texts are gone through, and whatever their list is made meanwhile."""
+    before, after = ["a dog runs", "two cats", "the sun."], ["the bird", "a man on a mat", "x"]
+    references = [["a dog runs fast", "dogs"], ["two cats sleep"], ["sun"]]
+    names = ["m4i", "sacrebleu", "coco"]
+    expected = [table.values for table in overlaps(before, references, names)]
+    said = list(before)
+
+    def turning(function: Callable[..., Any]) -> Callable[..., Any]:
+        def turned(*given: Any, **more: Any) -> Any:
+            found = function(*given, **more)
+            said[:] = after  # as another thread might
+            return found
+
+        return turned
+
+    for name in ("overlap_scores", "overlap_statistics", "set_statistics"):
+        monkeypatch.setattr(f"m4i_fast.text.overlap.{name}", turning(getattr(backend, name)))
+    for name in ("scores", "statistics"):
+        monkeypatch.setattr(PreparedReferences, name, turning(getattr(PreparedReferences, name)))
+    doors: dict[str, Callable[[], list[Any]]] = {
+        "overlap": lambda: [overlap(said, references, recipe="m4i").values],
+        "overlaps": lambda: [table.values for table in overlaps(said, references, names)],
+        "counted": lambda: [each.values for each in counted(said, references, list(map(recipe_named, names)))],
+        "References": lambda: [table.values for table in References(references, recipe=names).scores(said)],
+    }
+    found = doors[door]()
+    assert said == after
+    for values, wanted in zip(found, expected, strict=False):
+        np.testing.assert_array_equal(values, wanted)
 
 
 @pytest.mark.skipif(not STATM.exists(), reason="the limit is set by what Linux says of the process")
