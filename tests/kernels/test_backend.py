@@ -7,10 +7,23 @@ import threading
 import numpy as np
 import pytest
 
-from m4i_fast.errors import ConfigError, DataError
+from m4i_fast.errors import ConfigError, DataError, UserError
 from m4i_fast.kernels import backend
 
 BACKENDS = backend.built_backends()
+
+
+@pytest.mark.parametrize("name", backend.BACKENDS)
+def test_each_backend_is_here_to_be_tested(name: str) -> None:
+    """All other tests run what there is; what is not there is told here, once, with the reason."""
+    if name in BACKENDS:
+        return
+    reason = "this processor or build has no such instruction set"
+    if name == backend.GPU:
+        with pytest.raises(UserError) as absence:
+            backend._gpu().check()
+        reason = str(absence.value)
+    pytest.skip(f"no test runs the backend {name}: {reason}")
 
 
 def test_the_core_is_used_where_it_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
