@@ -80,6 +80,17 @@ def test_each_command_helps(command: tuple[str, ...], capsys: pytest.CaptureFixt
     assert f"Usage: m4i-fast {' '.join(command)} " in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("command", ["overlap", "score"])
+def test_the_help_names_all_recipes(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from m4i_fast.text.recipes import RECIPES
+
+    with pytest.raises(SystemExit):
+        cli.main([command, "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    *most, last = RECIPES
+    assert f"{', '.join(most)} or {last};" in said
+
+
 def test_an_error_says_what_where_and_the_cure(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
