@@ -11,6 +11,7 @@ import time
 import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ from m4i_fast.kernels import backend
 from m4i_fast.kernels.backend import CORES, PreparedReferences, built_backends, overlap_statistics
 from m4i_fast.kernels.ids import TokenIds, id_statistics, nearest
 from m4i_fast.kernels.numbering import Numbering
+from m4i_fast.kernels.tokens import TOKENISERS
 from m4i_fast.text.overlap import References, counted, overlap, overlaps
+from m4i_fast.text.ptb import ptb_tokenise
 from m4i_fast.text.recipes import recipe_named
 from tests.text.sentences import rows, sentences
 
@@ -178,6 +181,61 @@ def test_all_that_is_counted_is_of_one_moment(door: str, monkeypatch: pytest.Mon
     assert said == after
     for values, wanted in zip(found, expected, strict=False):
         np.testing.assert_array_equal(values, wanted)
+
+
+@pytest.mark.parametrize("side", ["hypotheses", "references"])
+@pytest.mark.parametrize("door", ["overlap", "overlap_statistics"])
+def test_a_list_that_shrinks_while_it_is_read_is_named(door: str, side: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    hypotheses, references = ["a caf\u00e9"] * 600, [["a dog"]] * 600
+    words = TOKENISERS["words"]
+
+    def encode(text: str) -> bytes:
+        del (hypotheses if side == "hypotheses" else references)[300:]  # as another thread might, once Python runs
+        return words.encode(text)
+
+    monkeypatch.setitem(TOKENISERS, "words", replace(words, encode=encode))
+    doors: dict[str, Callable[..., Any]] = {"overlap": overlap, "overlap_statistics": overlap_statistics}
+    with pytest.raises(DataError, match=r"there are (300 hyp.* for 600|600 hyp.* for 300)"):
+        doors[door](hypotheses, references, tokeniser="words")
+
+
+LONG = [" ".join(f"w{(i * i + text) % 997}" for i in range(1500)) for text in range(40)]
+OUTSIDE: dict[str, Callable[[], object]] = {
+    "overlap": lambda: overlap(LONG, [[text] for text in reversed(LONG)]),
+    "overlap_statistics": lambda: overlap_statistics(LONG, [[text] for text in reversed(LONG)], tokeniser="words"),
+    "overlap m4i": lambda: overlap(LONG, [[text] for text in reversed(LONG)], recipe="m4i"),
+    "References": lambda: PREPARED.score(LONG),
+    "ptb": lambda: ptb_tokenise(LONG * 5, repaired=True),
+    "ptb, exact": lambda: ptb_tokenise(LONG * 5),
+}
+PREPARED = References([[text] for text in reversed(LONG)])
+
+
+@pytest.mark.skipif(backend.core_in_use() is None, reason="Python itself counts where the core is not in use")
+@pytest.mark.parametrize("door", OUTSIDE)
+def test_others_run_while_the_core_works(door: str) -> None:
+    counted, stop = [0], threading.Event()
+
+    def count() -> None:
+        while not stop.is_set():
+            counted[0] += 1
+            time.sleep(1e-4)
+
+    OUTSIDE[door]()  # what is made once a process is made now
+    interval = sys.getswitchinterval()
+    thread = threading.Thread(target=count)
+    thread.start()
+    try:
+        sys.setswitchinterval(1000)  # nobody takes the interpreter from us; the core alone can give it away
+        before, end = counted[0], time.monotonic() + 5
+        while counted[0] == before and time.monotonic() < end:
+            OUTSIDE[door]()
+        after = counted[0]
+    finally:
+        sys.setswitchinterval(interval)
+        stop.set()
+        thread.join()
+    assert after > before
 
 
 @pytest.mark.skipif(not STATM.exists(), reason="the limit is set by what Linux says of the process")
