@@ -213,7 +213,9 @@ class References:
         tokeniser: str | None = None,
         reduce: str | None = None,
     ) -> None:
-        names = as_tuple(recipe, "recipe") if hasattr(recipe, "__iter__") and not isinstance(recipe, str) else [recipe]
+        # What is neither a name nor several is refused below by its own name.
+        one = isinstance(recipe, str) or not hasattr(recipe, "__iter__")
+        names = (str(recipe),) if one else as_tuple(recipe, "recipe")
         self.recipes = tuple(recipe_named(name, tokeniser=tokeniser, reduce=reduce) for name in names)
         if not self.recipes:
             raise ConfigError("there is none", where="recipe", cure=f"Give one or more of {', '.join(RECIPES)}.")
