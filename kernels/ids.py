@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +43,7 @@ _LARGEST_PACKED: Final = 2**16 - 1
 _READ_BEYOND: Final = 64
 """So many packed ids the core may read beyond a text's end."""
 
+T = TypeVar("T")
 Ids = npt.NDArray[np.int32]
 PackedIds = npt.NDArray[np.uint16]
 Offsets = npt.NDArray[np.int64]
@@ -91,7 +92,9 @@ class TokenIds:
     @classmethod
     def from_lists(cls, texts: Sequence[Sequence[int]]) -> TokenIds:
         """One list of ids a text."""
-        rows = [as_tuple(text, f"texts[{i}]") for i, text in enumerate(as_tuple(texts, "texts"))]
+        rows = [
+            as_tuple(_unmasked(text, f"texts[{i}]"), f"texts[{i}]") for i, text in enumerate(as_tuple(texts, "texts"))
+        ]
         sizes = [len(row) for row in rows]
         flat = [number for row in rows for number in row]
         return cls(_integers(flat, "ids", 1), np.cumsum([0, *sizes]))
@@ -384,7 +387,7 @@ def _rows(hypotheses: TokenIds, references: TokenIds, rows: npt.ArrayLike | None
 
 def _integers(values: npt.ArrayLike, name: str, dimensions: int) -> npt.NDArray[Any]:
     try:
-        array = np.asarray(values)
+        array = np.asarray(_unmasked(values, name))
     except ValueError:
         raise DataError(
             "rows of several lengths are no array", where=name, cure="Give a NumPy array of integers."
@@ -398,6 +401,13 @@ def _integers(values: npt.ArrayLike, name: str, dimensions: int) -> npt.NDArray[
             cure="Give a NumPy array of integers.",
         )
     return array
+
+
+def _unmasked(values: T, name: str) -> T:
+    """``values``, where no mask would be lost: an array takes what lies below it for a number like the others."""
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise DataError("some of its values are masked", where=name, cure="Leave them out: masked.compressed().")
+    return values
 
 
 def _locked(array: npt.NDArray[Any], kind: type[np.signedinteger[Any]]) -> npt.NDArray[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ import m4i_fast
 from m4i_fast.errors import ConfigError, DataError
 from m4i_fast.kernels.backend import PreparedReferences, built_backends, overlap_statistics
 from m4i_fast.kernels.tokens import TOKENISERS
-from m4i_fast.text.overlap import References, overlap
+from m4i_fast.text.overlap import References, overlap, overlaps
 
 Rows = list[list[str]]
 
@@ -116,6 +117,65 @@ def test_scores_are_those_of_overlap(recipe: str) -> None:
         assert table.names == expected.names
         assert table.recipe == expected.recipe
         np.testing.assert_array_equal(table.values, expected.values)
+
+
+def test_several_recipes_share_what_is_prepared() -> None:
+    references = [lines(seed, seed % 4) for seed in range(60)]
+    names = [
+        "coco",
+        "m4i",
+        "rouge-score/words",
+        "sacrebleu",
+        "coco/mean",
+        "nltk",
+        "coco/ptb-exact",
+        "rouge-score/words/mean",
+    ]
+    for backend in built_backends():
+        if backend == "triton":  # texts are numbered for it; its interpreter takes seconds for so many
+            continue
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("M4I_FAST_KERNELS", backend)
+            prepared = References(references, recipe=names)
+            assert len(prepared) == 60
+            for seed in (70, 71):
+                said = lines(seed, 60)
+                found, expected = prepared.scores(said), overlaps(said, references, names)
+                assert [each.recipe for each in found] == [each.recipe for each in expected]
+                for one, other in zip(found, expected, strict=True):
+                    np.testing.assert_array_equal(one.values, other.values)
+                np.testing.assert_array_equal(prepared.score(said).values, expected[0].values)
+    assert References([["a"]], recipe=["coco", "rouge-score"], reduce="mean").scores(["a"])[1].recipe.count("refs:mean")
+
+
+def test_recipes_of_one_tokeniser_are_tokenised_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    def prepare(rows: Rows, *, tokeniser: str) -> PreparedReferences:
+        made.append(tokeniser)
+        return PreparedReferences(rows, tokeniser=tokeniser)
+
+    monkeypatch.setattr("m4i_fast.text.overlap.PreparedReferences", prepare)
+    References([["a"]], recipe=["coco", "sacrebleu", "rouge-score/words", "coco/mean"])
+    assert made == ["words", "13a"]
+
+
+@pytest.mark.parametrize("recipe", ["coco", "rouge-score/porter", "coco/ptb-exact", "m4i"])
+def test_a_list_that_shrinks_while_it_is_read_is_named(recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = ["a caf\u00e9"] * 600
+    for name, tokeniser in TOKENISERS.items():
+
+        def encode(text: str, encode: Callable[[str], bytes] = tokeniser.encode) -> bytes:
+            del said[300:]  # as another thread might, once Python runs
+            return encode(text)
+
+        monkeypatch.setitem(TOKENISERS, name, dataclasses.replace(tokeniser, encode=encode))
+    references = References([["a dog"]] * 600, recipe=recipe)
+    if recipe in {"coco/ptb-exact", "m4i"}:  # which copy the list before they look at a text
+        assert references.score(said).values.shape == (600, 7)
+    else:
+        with pytest.raises(DataError, match="there are 300 hypotheses but references for 600"):
+            references.score(said)
 
 
 def test_what_was_prepared_does_not_change_with_the_lists_it_came_from() -> None:
