@@ -89,7 +89,7 @@ PROMISED: Final = (
         "rows/s",
         f"prepared references, list[str] to {EIGHT}",
         3.5e6,
-        note="PreparedReferences.statistics, and the scores of both recipes",
+        note="References.scores() with the recipes coco and rouge-score/words, which share their counting",
     ),
     Row("lcs", "ns/pair", "the subsequence of packed ids, in the order given", 8),
     Row("lcs-ratio", "x", "the same, to rapidfuzz on encoded ids", 25, "lcs", ("rapidfuzz-ids",)),

@@ -20,7 +20,7 @@ from m4i_fast.kernels.numbering import Numbering
 from m4i_fast.text.nearest import nearest_captions
 from m4i_fast.text.overlap import References, overlap, overlaps
 from m4i_fast.text.ptb import ptb_tokenise
-from m4i_fast.text.recipes import SUM_COMPENSATES, recipe_named, scores
+from m4i_fast.text.recipes import recipe_named, scores
 
 __all__ = ["ALL_SCORES", "KINDS", "NEAREST", "Stall"]
 
@@ -106,15 +106,8 @@ class Stall:
         return Contender(name, lambda: overlap(texts.hypotheses, texts.references, recipe=recipe), len(texts))
 
     def _prepared(self, name: str) -> Contender:
-        prepared = backend.PreparedReferences(self.captions.references, tokeniser="words")
-        recipes, said = [recipe_named(recipe) for recipe in ALL_SCORES], self.captions.hypotheses
-
-        def work() -> object:
-            formulas = [recipe.formula for recipe in recipes]
-            found = prepared.scores(said, formulas, exact_sum=SUM_COMPENSATES)
-            return found or [scores(prepared.statistics(said), recipe) for recipe in recipes]
-
-        return Contender(name, work, len(said))
+        references, said = References(self.captions.references, recipe=ALL_SCORES), self.captions.hypotheses
+        return Contender(name, lambda: references.scores(said), len(said))
 
     def _prepared_coco(self, name: str) -> Contender:
         references, said = References(self.captions.references), self.captions.hypotheses

@@ -62,8 +62,10 @@ class Candidates:
 
 def id_statistics(
     ids: npt.NDArray[np.int32],
+    packed: npt.NDArray[np.uint16],
     offsets: npt.NDArray[np.int64],
     other_ids: npt.NDArray[np.int32],
+    other_packed: npt.NDArray[np.uint16],
     other_offsets: npt.NDArray[np.int64],
     rows: npt.NDArray[np.int64],
     machine: str,
@@ -72,8 +74,10 @@ def id_statistics(
 ) -> dict[str, npt.NDArray[np.int32] | npt.NDArray[np.int64]]: ...
 def id_subsequences(
     ids: npt.NDArray[np.int32],
+    packed: npt.NDArray[np.uint16],
     offsets: npt.NDArray[np.int64],
     other_ids: npt.NDArray[np.int32],
+    other_packed: npt.NDArray[np.uint16],
     other_offsets: npt.NDArray[np.int64],
     rows: npt.NDArray[np.int64],
     machine: str,

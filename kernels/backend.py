@@ -7,6 +7,7 @@ where it says so. All give the same integers; tests hold them to it.
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import fields, replace
@@ -22,7 +23,7 @@ from m4i_fast.kernels import fallback
 from m4i_fast.kernels.reference import overlap as reference
 from m4i_fast.kernels.reference import sets as reference_sets
 from m4i_fast.kernels.statistics import OverlapStatistics, SetStatistics
-from m4i_fast.kernels.texts import as_rows, check_lengths, plain_texts, read_once
+from m4i_fast.kernels.texts import as_rows, as_tuple, check_lengths, plain_texts, read_once
 from m4i_fast.kernels.tokens import TOKENISERS, Tokeniser
 
 __all__ = [
@@ -55,6 +56,7 @@ ROWS_A_THREAD: Final = 4096
 """Fewer rows than this are done before another thread has started."""
 MOST_THREADS: Final = 1024
 VARIABLE: Final = "M4I_FAST_KERNELS"
+_PACKAGE: Final = __name__.partition(".")[0]
 _REBUILD: Final = "Install a C++20 compiler and reinstall m4i-fast from source to build it."
 
 Reals = npt.NDArray[np.float64]
@@ -168,7 +170,7 @@ class PreparedReferences:
     def __init__(self, references: Sequence[Sequence[str]], *, tokeniser: str) -> None:
         splitter = tokeniser_named(tokeniser)
         # Copied, since texts that are tokenised elsewhere must not change behind the keys.
-        rows = as_rows(references, "references")
+        rows = as_tuple(references, "references")
         _, self._rows = plain_texts([""] * len(rows), rows)
         self._tokeniser = tokeniser
         core = core_in_use()
@@ -206,8 +208,8 @@ class PreparedReferences:
         ask, crew = getattr(self._core, function), threads_for(threads, len(rows))
         try:
             return ask(rows, backend_name(), crew, *more)
-        except (TypeError, ValueError):  # as in _Given.ask
-            rows, _ = plain_texts(rows, [()] * len(rows))
+        except (TypeError, ValueError):  # as in _Given.ask; another thread may have changed how many there are
+            rows, _ = plain_texts(rows, [()] * len(self))
             return ask(rows, backend_name(), crew, *more)
 
 
@@ -351,7 +353,7 @@ def ptb_lines(captions: Sequence[str], *, as_document: bool) -> list[str]:
 
 @cache
 def _tell_ptb(core: ModuleType) -> None:
-    """Make the automaton: some tens of milliseconds, once a process."""
+    """Make the automaton, once a process: 0.1 to 0.2 s."""
     from m4i_fast.kernels.ptb.tables import tables
 
     core.set_ptb_tables(*tables())
@@ -401,5 +403,13 @@ def _warn_once() -> None:
         "m4i-fast runs without its C++ core: rapidfuzz and plain Python score the captions, with the same results but "
         f"far slower. {_REBUILD} To keep it so without this warning: {VARIABLE}=rapidfuzz",
         RuntimeWarning,
-        stacklevel=3,
+        stacklevel=_to_the_caller(),
     )
+
+
+def _to_the_caller() -> int:
+    """The ``stacklevel`` at which a warning of our caller's names the line that called this package."""
+    level, frame = 1, sys._getframe(1)  # noqa: SLF001 - inspect, which does the same, is slow to import
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == _PACKAGE:
+        level, frame = level + 1, frame.f_back
+    return level

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -39,8 +39,13 @@ BLOCK: Final = 128
 MOST_BEYOND: Final = 2**20
 """So many neighbours may be asked for even where there are fewer candidates."""
 _LARGEST: Final = 2**31 - 1
+_LARGEST_PACKED: Final = 2**16 - 1
+_READ_BEYOND: Final = 64
+"""So many packed ids the core may read beyond a text's end."""
 
+T = TypeVar("T")
 Ids = npt.NDArray[np.int32]
+PackedIds = npt.NDArray[np.uint16]
 Offsets = npt.NDArray[np.int64]
 
 
@@ -51,6 +56,7 @@ class TokenIds:
     Attributes:
         ids: int32 [T], each 0 or more. Any integer array is taken.
         offsets: int64 [N + 1] from 0 to T; text i is ids[offsets[i]] .. ids[offsets[i + 1] - 1].
+        packed: uint16 [T + 64], the ids again, made here, which are compared faster; [0] where one is beyond 65,535.
 
     Raises:
         DataError: an id is negative or beyond int32 (says which), or the offsets do not part the ids.
@@ -61,6 +67,7 @@ class TokenIds:
 
     ids: Ids
     offsets: Offsets
+    packed: PackedIds = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         ids, offsets = _integers(self.ids, "ids", 1), _integers(self.offsets, "offsets", 1)
@@ -80,11 +87,14 @@ class TokenIds:
         # Copied and locked: what was checked must not change behind the core, which trusts it.
         object.__setattr__(self, "ids", _locked(ids, np.int32))
         object.__setattr__(self, "offsets", _locked(offsets, np.int64))
+        object.__setattr__(self, "packed", _packed(self.ids))
 
     @classmethod
     def from_lists(cls, texts: Sequence[Sequence[int]]) -> TokenIds:
         """One list of ids a text."""
-        rows = [as_tuple(text, f"texts[{i}]") for i, text in enumerate(as_tuple(texts, "texts"))]
+        rows = [
+            as_tuple(_unmasked(text, f"texts[{i}]"), f"texts[{i}]") for i, text in enumerate(as_tuple(texts, "texts"))
+        ]
         sizes = [len(row) for row in rows]
         flat = [number for row in rows for number in row]
         return cls(_integers(flat, "ids", 1), np.cumsum([0, *sizes]))
@@ -153,8 +163,8 @@ def id_statistics(
         return there
     core = backend.core_in_use()
     if core is not None:
-        arrays = core.id_statistics(*_arrays(hypotheses), *_arrays(references), at, backend.backend_name(), crew)
-        return OverlapStatistics(**arrays)
+        arrays = *_all_arrays(hypotheses), *_all_arrays(references), at
+        return OverlapStatistics(**core.id_statistics(*arrays, backend.backend_name(), crew))
     texts = list(references.lists())
     sets = tuple(texts[begin:end] for begin, end in zip(at[:-1].tolist(), at[1:].tolist(), strict=True))
     plain: Any = reference if backend.backend_name() == "reference" else fallback
@@ -175,7 +185,8 @@ def subsequence_lengths(
     core = backend.core_in_use()
     if core is None:
         return id_statistics(hypotheses, references, at).lcs
-    lengths: Ids = core.id_subsequences(*_arrays(hypotheses), *_arrays(references), at, backend.backend_name(), crew)
+    arrays = *_all_arrays(hypotheses), *_all_arrays(references), at
+    lengths: Ids = core.id_subsequences(*arrays, backend.backend_name(), crew)
     return lengths
 
 
@@ -336,6 +347,10 @@ def _arrays(texts: TokenIds) -> tuple[Ids, Offsets]:
     return texts.ids, texts.offsets
 
 
+def _all_arrays(texts: TokenIds) -> tuple[Ids, PackedIds, Offsets]:
+    return texts.ids, texts.packed, texts.offsets
+
+
 def _vocabulary(*sets: TokenIds) -> int:
     """Bounded memory: ids that are few but large are an error of the caller's, not of the machine's."""
     largest = max((int(texts.ids.max()) for texts in sets if len(texts.ids)), default=-1)
@@ -372,7 +387,7 @@ def _rows(hypotheses: TokenIds, references: TokenIds, rows: npt.ArrayLike | None
 
 def _integers(values: npt.ArrayLike, name: str, dimensions: int) -> npt.NDArray[Any]:
     try:
-        array = np.asarray(values)
+        array = np.asarray(_unmasked(values, name))
     except ValueError:
         raise DataError(
             "rows of several lengths are no array", where=name, cure="Give a NumPy array of integers."
@@ -388,10 +403,26 @@ def _integers(values: npt.ArrayLike, name: str, dimensions: int) -> npt.NDArray[
     return array
 
 
+def _unmasked(values: T, name: str) -> T:
+    """``values``, where no mask would be lost: an array takes what lies below it for a number like the others."""
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise DataError("some of its values are masked", where=name, cure="Leave them out: masked.compressed().")
+    return values
+
+
 def _locked(array: npt.NDArray[Any], kind: type[np.signedinteger[Any]]) -> npt.NDArray[Any]:
     copy = np.array(array, dtype=kind, order="C")
     copy.flags.writeable = False
     return copy
+
+
+def _packed(ids: Ids) -> PackedIds:
+    fit = len(ids) == 0 or int(ids.max()) <= _LARGEST_PACKED
+    packed = np.zeros(len(ids) + _READ_BEYOND if fit else 0, np.uint16)
+    if fit:
+        packed[: len(ids)] = ids
+    packed.flags.writeable = False
+    return packed
 
 
 def _check_texts(**texts: object) -> None:

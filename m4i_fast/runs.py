@@ -30,6 +30,7 @@ __all__ = [
     "read_json",
     "sha256_of",
     "stage",
+    "sweep_dead",
     "write_json",
 ]
 
@@ -184,6 +185,17 @@ def atomic_path(path: Path) -> Iterator[Path]:
         ) from error
 
 
+def sweep_dead(path: Path) -> None:
+    """Remove what killed processes left of ``path`` half-written; for a file outside a run, whose ``open_run`` does it.
+
+    A process that lives keeps its own; so does every process on systems that cannot be asked (Windows).
+    """
+    for left in path.parent.glob(f"{TEMPORARY}*"):
+        number, _, name = left.name.removeprefix(TEMPORARY).partition("-")
+        if name == path.name and number.isdecimal() and _is_dead(int(number)):
+            left.unlink(missing_ok=True)
+
+
 def write_json(path: Path, value: object) -> None:
     """Write ``value`` whole or not at all; NaN is refused, since it is no JSON."""
     with atomic_path(path) as temporary:
@@ -295,6 +307,18 @@ def _sweep(root: Path) -> None:
         for name in names:
             if name.startswith(TEMPORARY):
                 (here / name).unlink(missing_ok=True)
+
+
+def _is_dead(process: int) -> bool:
+    if os.name != "posix":  # where signal 0 is no question
+        return False
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except PermissionError:  # another user's
+        pass
+    return False
 
 
 def _stands(path: Path, digest: str) -> bool:

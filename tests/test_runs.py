@@ -11,7 +11,17 @@ from typing import Any
 import pytest
 
 from m4i_fast.errors import RunError, RunFailed
-from m4i_fast.runs import Run, atomic_path, need_vacant, open_run, read_json, sha256_of, stage, write_json
+from m4i_fast.runs import (
+    Run,
+    atomic_path,
+    need_vacant,
+    open_run,
+    read_json,
+    sha256_of,
+    stage,
+    sweep_dead,
+    write_json,
+)
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -316,3 +326,24 @@ def test_an_empty_folder_and_none_may_become_a_run(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     need_vacant(tmp_path, own=("shadow",), mark="records.parquet")
     need_vacant(tmp_path / "none", own=(), mark="records.parquet")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere a process cannot be asked whether it lives")
+def test_what_the_dead_left_of_a_file_is_swept_and_nothing_else(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait(60)
+    dead = tmp_path / f".m4i-tmp-{ended.pid}-s[1].csv"
+    kept = [
+        tmp_path / f".m4i-tmp-{os.getppid()}-s[1].csv",
+        tmp_path / f".m4i-tmp-{os.getpid()}-s[1].csv",
+        tmp_path / ".m4i-tmp-1-s[1].csv",
+        tmp_path / f".m4i-tmp-{ended.pid}-other-s[1].csv",
+        tmp_path / f".m4i-tmp-{ended.pid}-s1.csv",
+        tmp_path / ".m4i-tmp-x-s[1].csv",
+        tmp_path / "s[1].csv",
+    ]
+    for each in (dead, *kept):
+        each.touch()
+    sweep_dead(tmp_path / "s[1].csv")
+    assert sorted(tmp_path.iterdir()) == sorted(kept)
+    sweep_dead(tmp_path / "absent" / "s.csv")

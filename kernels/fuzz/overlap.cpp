@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "../src/overlap.hpp"
+#include "../src/small.hpp"
 
 namespace {
 
@@ -211,6 +212,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     // And as numbers, of 32 bits and of 16.
     std::map<std::string, m4i::Id> numbers;
     std::vector<m4i::Id> ids;
+    ids.reserve(1);  // no token at all: still a place
     std::vector<std::size_t> lengths;
     for (const auto& record : records) {
         for (const std::string& text : record) {
@@ -221,22 +223,32 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             lengths.push_back(tokens.size());
         }
     }
-    const auto memory_of = [&]<typename Token>(Token) {
-        std::vector<Token> copied(ids.begin(), ids.end());
-        copied.resize(ids.size() + m4i::kShort);  // what may be read beyond the end
-        return copied;
-    };
-    const std::vector<m4i::Id> wide = memory_of(m4i::Id{});
-    const std::vector<m4i::Small> narrow = memory_of(m4i::Small{});
-    const auto texts_in = [&]<typename Token>(const std::vector<Token>& tokens) {
-        std::vector<m4i::TokensOf<Token>> found;
-        std::size_t at = 0;
-        for (const std::size_t length : lengths) {
-            found.push_back({tokens.data() + at, static_cast<std::uint32_t>(length), true});
-            at += length;
+    std::vector<m4i::TokensOf<m4i::Id>> id_texts;
+    std::size_t next_id = 0;
+    for (const std::size_t length : lengths) {
+        id_texts.push_back({ids.data() + next_id, static_cast<std::uint32_t>(length), true});
+        next_id += length;
+    }
+    // Hypotheses and references apart, each with what may be read beyond its end.
+    std::vector<m4i::Small> said, wanted;
+    std::vector<std::int64_t> said_offsets{0}, wanted_offsets{0}, rows{0};
+    const m4i::Id* next_token = ids.data();
+    std::size_t text = 0;
+    for (const auto& record : records) {
+        for (std::size_t i = 0; i < record.size(); ++i) {
+            std::vector<m4i::Small>& to = i == 0 ? said : wanted;
+            to.insert(to.end(), next_token, next_token + lengths[text]);
+            (i == 0 ? said_offsets : wanted_offsets).push_back(static_cast<std::int64_t>(to.size()));
+            next_token += lengths[text++];
         }
-        return found;
-    };
+        rows.push_back(static_cast<std::int64_t>(wanted_offsets.size() - 1));
+    }
+    for (std::vector<m4i::Small>* const each : {&said, &wanted}) {
+        each->resize(each->size() + m4i::kShort);
+        each->shrink_to_fit();
+    }
+    const m4i::SmallRecords small{{said.data(), said_offsets.data(), 0}, {wanted.data(), wanted_offsets.data(), 0},
+                                  rows.data(), records.size(), nullptr};
 
     for (const char* const name :
          {"baseline", "avx2", "avx512", "baseline prepared", "avx2 prepared", "avx512 prepared", "baseline ids", "avx2 ids",
@@ -252,25 +264,27 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         // Kept from input to input, as in a long run: what one leaves behind must not reach the next.
         static std::map<std::pair<const m4i::Machine*, m4i::Tokeniser>, m4i::Comparer> comparers;
         static std::map<const m4i::Machine*, m4i::RecordComparer<m4i::Id>> of_ids;
-        static std::map<const m4i::Machine*, m4i::RecordComparer<m4i::Small>> of_small_ids;
+        static std::map<const m4i::Machine*, m4i::SmallComparer> of_small_ids;
         m4i::Comparer& comparer = comparers.try_emplace({machine, tokeniser}, tokeniser, *machine).first->second;
         const m4i::Columns columns{length.data(), length_lcs.data(), best.data(),  closest.data(),
                                    lcs.data(),    matches.data(),    other.data(), other_lcs.data()};
-        const auto compare_numbers = [&](auto& numbering, const auto& tokens) {
-            numbering.compare(texts_in(tokens).data(), sizes.data(), sizes.size(), columns);
-            std::vector<std::int32_t> alone(pairs);
-            numbering.subsequences(texts_in(tokens).data(), sizes.data(), sizes.size(), alone.data());
-            require(alone == lcs, "subsequences", name);
-        };
+        std::vector<std::int32_t> alone(pairs);
         if (way.empty()) {
             comparer.compare(texts.data(), sizes.data(), sizes.size(), columns);
         } else if (way == " ids") {
-            compare_numbers(of_ids.try_emplace(machine, *machine).first->second, wide);
+            auto& numbering = of_ids.try_emplace(machine, *machine).first->second;
+            numbering.compare(id_texts.data(), sizes.data(), sizes.size(), columns);
+            numbering.subsequences(id_texts.data(), sizes.data(), sizes.size(), alone.data());
+            require(alone == lcs, "subsequences", name);
         } else if (numbered) {
-            compare_numbers(of_small_ids.try_emplace(machine, *machine).first->second, narrow);
+            auto& numbering = of_small_ids.try_emplace(machine, *machine).first->second;
+            numbering.compare(small, columns);
+            numbering.subsequences(small, alone.data());
+            require(alone == lcs, "subsequences", name);
         } else {
             m4i::Prepared prepared(tokeniser, *machine);
             prepared.add(others.data(), other_sizes.data(), other_sizes.size());
+            prepared.finish();
             comparer.compare(hypotheses.data(), hypotheses.size(), prepared, 0, columns);
         }
         std::size_t pair = 0;

@@ -13,9 +13,7 @@ namespace m4i {
 
 using Key = std::uint64_t;
 using Id = std::int32_t;      // a token that the caller has numbered, from 0
-using Small = std::uint16_t;  // the same, below kFill
-
-inline constexpr Small kFill = 0xFFFE;
+using Small = std::uint16_t;  // the same, where it fits
 
 inline constexpr Key kNone = 0;                        // padding; no token has it
 inline constexpr Key kNumbered = std::uint64_t{1} << 63;

@@ -15,16 +15,35 @@ enum class Alphabet : int {
     whitespace = 2,   // everything but white space
 };
 
-inline constexpr std::size_t kBlock = 64;  // scan() reads and writes whole blocks
+inline constexpr std::size_t kBlock = 64;  // cut() writes whole blocks of bytes
 inline constexpr std::size_t kRow = 8;     // words of a row of room: a cache line
 inline constexpr std::size_t kShort = 64;  // hypothesis tokens up to which compare() works: the bits of a machine word
+inline constexpr std::uint32_t kLongestInLanes = 2048;  // reference tokens up to which the lanes' room stays small
 inline constexpr int kOrders = 4;          // n-grams are counted for n = 1 .. 4
 
-// What scan() saw among the bytes of a text, for Alphabet::whitespace.
-struct Spaces {
-    std::uint32_t any;    // white space
-    std::uint32_t plain;  // U+0020
-    std::uint32_t nul;
+// `ready`: not ASCII, so Python has seen it (never for ptb). For whitespace and coco_space it is the text itself in UTF-8,
+// lone surrogates passed through; for the others it holds the tokens (of porter, not yet stemmed), joined by spaces.
+struct Text {
+    const char* data;
+    std::size_t size;
+    bool ready;
+    std::uint8_t width = 0;  // for ptb, which reads any text: bytes of a unit, `size` counts units; 0 for ASCII
+};
+
+// A token that is not its own key: which one it is, and where its bytes begin.
+struct Other {
+    std::uint32_t token;
+    std::uint32_t begin;
+};
+
+// Where cut() writes, and how far it has come.
+struct Cutting {
+    Key* keys;
+    std::size_t* ends;  // of each text, in `keys`
+    char* single;       // of each text (whitespace): one space between any two tokens, and no other white space
+    Other* others;      // tokens and bytes are counted from the first of all
+    char* bytes;
+    std::size_t texts = 0, tokens = 0, listed = 0, at = 0;
 };
 
 // Bytes of a block that the tokeniser 13a looks at, bit i for byte i. Signs stand alone wherever they are.
@@ -42,7 +61,6 @@ struct PairOf {
 };
 using Pair = PairOf<Key>;
 using IdPair = PairOf<Id>;
-using SmallPair = PairOf<Small>;  // of memory that can be read kShort tokens beyond a text's end
 
 // By n-gram order, which n-grams of the hypothesis a reference matches: bit i stands for the n-gram that ends at token i.
 // Of an n-gram that stands there several times, the first occurrences are taken, as many as the reference has; so the
@@ -55,14 +73,43 @@ struct Counts {
     std::int32_t of[kOrders];
 };
 
+// Texts of small numbers, one after the other: text i is tokens[offsets[i] - base] and on to the next. The memory can be
+// read kShort tokens beyond the last.
+struct SmallTexts {
+    const Small* tokens;
+    const std::int64_t* offsets;
+    std::int64_t base;
+
+    const Small* begin(std::int64_t text) const { return tokens + (offsets[text] - base); }
+    std::uint32_t length(std::int64_t text) const {
+        return static_cast<std::uint32_t>(offsets[text + 1] - offsets[text]);
+    }
+};
+
+// Hypothesis i and references rows[i] to rows[i + 1], for `count` records. Those of `left_out` (none where it is nullptr)
+// are not looked at; no other has a hypothesis beyond kShort tokens or a reference beyond kLongestInLanes.
+struct SmallRecords {
+    SmallTexts hypotheses, references;
+    const std::int64_t* rows;
+    std::size_t count;
+    const char* left_out;
+};
+
+// A row a pair, the first is the first record's first; `taken`, a row a record, gets what all its references took.
+struct SmallResults {
+    std::int32_t* subsequence;
+    Counts* matches;
+    Used* taken;
+};
+
 struct Machine {
     const char* name;
 
-    // Copies `size` ASCII bytes (lower-cased for words and rouge_score) to `bytes`, zero-padded to whole blocks, and
-    // lists where tokens begin and end, counted from `bytes` plus `base`. Room: (size + 1) / 2 + kBlock tokens.
-    // Returns the number of tokens. `spaces` is filled for whitespace only.
-    std::size_t (*scan)(Alphabet alphabet, const char* text, std::size_t size, char* bytes, std::uint32_t base,
-                        std::uint32_t* starts, std::uint32_t* ends, Spaces* spaces);
+    // Cuts `count` texts into tokens and writes their keys, up to one that is `ready` (but for rouge_score, whose tokens are
+    // ASCII) or holds a NUL in a token: that one is left. Tokens that are not their own key are listed; their key is
+    // undefined, their bytes (lower-cased for words and rouge_score) stand in `bytes` with a zero byte behind each.
+    // Room: kBlock, and for each text (size + 1) / 2 keys, size / 10 others, the whole blocks of size + 1 bytes.
+    void (*cut)(Alphabet alphabet, const Text* texts, std::size_t count, Cutting& out);
 
     // The marks of `size` <= kBlock ASCII bytes; nothing beyond them is read.
     Marks (*mark)(const char* text, std::size_t size);
@@ -80,12 +127,11 @@ struct Machine {
     // The same for tokens that the caller has numbered.
     void (*compare_ids)(const IdPair* pairs, std::size_t count, std::uint64_t* room, std::int32_t* subsequence,
                         Counts* matches, Used* used);
-    void (*compare_small)(const SmallPair* pairs, std::size_t count, std::uint64_t* room, std::int32_t* subsequence,
-                          Counts* matches, Used* used);
+    void (*compare_small)(const SmallRecords& records, const SmallResults& results);
 
     // The subsequences alone.
     void (*subsequences)(const IdPair* pairs, std::size_t count, std::uint64_t* room, std::int32_t* lengths);
-    void (*subsequences_small)(const SmallPair* pairs, std::size_t count, std::uint64_t* room, std::int32_t* lengths);
+    void (*subsequences_small)(const SmallRecords& records, const SmallResults& results);
 
     // Copies numbers as Small; whether all of them are.
     bool (*narrow)(const Id* ids, std::size_t count, Small* out);

@@ -2,6 +2,7 @@
 #include <immintrin.h>
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <cstring>
 #include <type_traits>
@@ -12,6 +13,8 @@ namespace m4i {
 namespace {
 
 #include "machine_common.inl"
+#include "machine_cut.inl"
+#include "machine_small.inl"
 
 // Bytes below `bound`, as an unsigned comparison.
 inline __m256i below(__m256i bytes, int bound) {
@@ -75,56 +78,58 @@ Marks mark(const char* text, size_t size) {
 
 inline bool is_word(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
-size_t scan(Alphabet alphabet, const char* text, size_t size, char* bytes, uint32_t base, uint32_t* starts,
-            uint32_t* ends, Spaces* spaces) {
-    Edges edges(starts, ends);
-    Spaces seen{};
-    for (size_t at = 0; at < size; at += kBlock) {
-        alignas(32) char last[kBlock];
-        const size_t here = std::min(kBlock, size - at);
-        const char* from = text + at;
-        if (here < kBlock) {  // nothing beyond the text may be read
-            std::memset(last, 0, sizeof last);
-            std::memcpy(last, from, here);
-            from = last;
-        }
-        Halves block;
-        for (int half = 0; half < 2; ++half) {
-            block.of[half] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + 32 * half));
-        }
-        uint64_t inside;
-        if (alphabet == Alphabet::whitespace) {
-            const uint64_t real = _bzhi_u64(~uint64_t{0}, static_cast<unsigned>(here));
-            const __m256i plain = _mm256_set1_epi8(' '), zero = _mm256_setzero_si256();
-            const uint64_t any = bits(space(block.of[0]), space(block.of[1]));
-            seen.any += static_cast<uint32_t>(std::popcount(any));
-            seen.plain += static_cast<uint32_t>(
-                std::popcount(bits(_mm256_cmpeq_epi8(block.of[0], plain), _mm256_cmpeq_epi8(block.of[1], plain))));
-            seen.nul += static_cast<uint32_t>(
-                std::popcount(real & bits(_mm256_cmpeq_epi8(block.of[0], zero), _mm256_cmpeq_epi8(block.of[1], zero))));
-            inside = real & ~any;
-        } else {
-            for (__m256i& half : block.of) half = lowered(half);
-            inside = bits(word(block.of[0]), word(block.of[1]));
-            if (alphabet == Alphabet::words) {
-                const __m256i mark = _mm256_set1_epi8('\'');
-                const uint64_t apostrophes =
-                    bits(_mm256_cmpeq_epi8(block.of[0], mark), _mm256_cmpeq_epi8(block.of[1], mark));
-                if (apostrophes != 0) {
-                    inside = joined(inside, apostrophes, at > 0 && is_word(text[at - 1]),
-                                    at + kBlock < size && is_word(text[at + kBlock]));
+template <Alphabet kAlphabet>
+struct CutOne {
+    void operator()(const Text& whole, Seen& seen, Cutting& room) const {
+        const char* const text = whole.data;
+        const size_t size = whole.size;
+        char* const bytes = room.bytes + room.at;
+        Cutter cutter(room);
+        for (size_t at = 0; at < size; at += kBlock) {
+            alignas(32) char last[kBlock];
+            const size_t here = std::min(kBlock, size - at);
+            const char* from = text + at;
+            if (here < kBlock) {  // nothing beyond the text may be read
+                std::memset(last, 0, sizeof last);
+                std::memcpy(last, from, here);
+                from = last;
+            }
+            Halves block;
+            for (int half = 0; half < 2; ++half) {
+                block.of[half] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + 32 * half));
+            }
+            uint64_t inside;
+            if constexpr (kAlphabet == Alphabet::whitespace) {
+                const uint64_t real = _bzhi_u64(~uint64_t{0}, static_cast<unsigned>(here));
+                const __m256i plain = _mm256_set1_epi8(' '), zero = _mm256_setzero_si256();
+                const uint64_t any = bits(space(block.of[0]), space(block.of[1]));
+                seen.any += static_cast<uint32_t>(std::popcount(any));
+                seen.plain += static_cast<uint32_t>(
+                    std::popcount(bits(_mm256_cmpeq_epi8(block.of[0], plain), _mm256_cmpeq_epi8(block.of[1], plain))));
+                seen.nul += static_cast<uint32_t>(
+                    std::popcount(real & bits(_mm256_cmpeq_epi8(block.of[0], zero), _mm256_cmpeq_epi8(block.of[1], zero))));
+                inside = real & ~any;
+            } else {
+                for (__m256i& half : block.of) half = lowered(half);
+                inside = bits(word(block.of[0]), word(block.of[1]));
+                if constexpr (kAlphabet == Alphabet::words) {
+                    const __m256i mark = _mm256_set1_epi8('\'');
+                    const uint64_t apostrophes =
+                        bits(_mm256_cmpeq_epi8(block.of[0], mark), _mm256_cmpeq_epi8(block.of[1], mark));
+                    if (apostrophes != 0) {
+                        inside = joined(inside, apostrophes, at > 0 && is_word(text[at - 1]),
+                                        at + kBlock < size && is_word(text[at + kBlock]));
+                    }
                 }
             }
+            for (int half = 0; half < 2; ++half) {
+                _mm256_storeu_si256(reinterpret_cast<__m256i*>(bytes + at + 32 * half), block.of[half]);
+            }
+            cutter.block(inside, static_cast<uint32_t>(at));
         }
-        for (int half = 0; half < 2; ++half) {
-            _mm256_storeu_si256(reinterpret_cast<__m256i*>(bytes + at + 32 * half), block.of[half]);
-        }
-        edges.block(inside, base + static_cast<uint32_t>(at));
+        cutter.finish(static_cast<uint32_t>(size));
     }
-    edges.finish(base + static_cast<uint32_t>(size));
-    *spaces = seen;
-    return static_cast<size_t>(edges.ends() - ends);
-}
+};
 
 // A hypothesis of `Words` vectors.
 template <typename Token, int Words>
@@ -181,34 +186,6 @@ struct Hits<Id, Words> {
     __m256i hypothesis[Words];
 };
 
-template <int Words>
-struct Hits<Small, Words> {
-    explicit Hits(const SmallPair& pair) {
-        const __m256i numbers = _mm256_set_epi16(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-        for (int w = 0; w < Words; ++w) {
-            const __m256i left = _mm256_set1_epi16(static_cast<short>(static_cast<int>(pair.hypothesis_length) - 16 * w));
-            const __m256i loaded = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(pair.hypothesis + 16 * w));
-            const __m256i none = _mm256_set1_epi16(static_cast<short>(kFill));
-            hypothesis[w] = _mm256_blendv_epi8(none, loaded, _mm256_cmpgt_epi16(left, numbers));
-        }
-    }
-
-    template <typename Word>
-    void put(Small id, Word* word) const {
-        const __m256i token = _mm256_set1_epi16(static_cast<short>(id));
-        Word hits = 0;
-        for (int w = 0; w < Words; w += 2) {
-            const __m256i low = _mm256_cmpeq_epi16(hypothesis[w], token), high = _mm256_cmpeq_epi16(hypothesis[w + 1], token);
-            // Packing works in halves, so the middle quarters are exchanged.
-            const __m256i both = _mm256_permute4x64_epi64(_mm256_packs_epi16(low, high), 0xD8);
-            hits |= static_cast<Word>(Word(static_cast<uint32_t>(_mm256_movemask_epi8(both))) << (16 * w));
-        }
-        *word = hits;
-    }
-
-    __m256i hypothesis[Words];
-};
-
 template <typename Token, int Width, bool Ngrams>
 struct Group {
     using Word = WordOf<Width>;
@@ -221,16 +198,27 @@ struct Group {
     }
 };
 
-template <bool Ngrams>
-using Narrow = SmallGroup<32, PlainRows, PlainCells, Ngrams, PlainWriter>;
+using Kernels = Comparisons<Group>;
 
-using Kernels = Comparisons<Group, Narrow>;
+struct Ops : PlainOps<Ops, 32> {
+    using Wide = VectorOf<32, uint32_t>::type;
+
+    static Lanes low(Lanes a, Lanes b) { return (Lanes)_mm256_unpacklo_epi16((__m256i)a, (__m256i)b); }
+    static Lanes high(Lanes a, Lanes b) { return (Lanes)_mm256_unpackhi_epi16((__m256i)a, (__m256i)b); }
+    static Wide low(Wide a, Wide b) { return (Wide)_mm256_unpacklo_epi32((__m256i)a, (__m256i)b); }
+    static Wide high(Wide a, Wide b) { return (Wide)_mm256_unpackhi_epi32((__m256i)a, (__m256i)b); }
+
+    static Lanes rows(const Small* tokens, const uint32_t* texts) {
+        const auto row = [&](size_t i) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(tokens + texts[i])); };
+        return (Lanes)_mm256_inserti128_si256(_mm256_castsi128_si256(row(0)), row(kTurned), 1);
+    }
+};
 
 }  // namespace
 
 extern const Machine kAvx2;
-const Machine kAvx2{"avx2", scan, mark, pack_tokens, Kernels::compare<Key>,
-                        Kernels::compare<Id>, Kernels::compare_small, Kernels::subsequences,
-                        Kernels::subsequences_small, narrow_ids, unite_used};
+const Machine kAvx2{"avx2", cut_by<CutOne>, mark, pack_tokens, Kernels::compare<Key>,
+                        Kernels::compare<Id>, compare_records<Ops, true>, Kernels::subsequences,
+                        compare_records<Ops, false>, narrow_ids, unite_used};
 
 }  // namespace m4i

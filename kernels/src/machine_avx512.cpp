@@ -2,6 +2,7 @@
 #include <immintrin.h>
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <cstring>
 #include <type_traits>
@@ -12,6 +13,8 @@ namespace m4i {
 namespace {
 
 #include "machine_common.inl"
+#include "machine_cut.inl"
+#include "machine_small.inl"
 
 inline uint64_t between(__m512i bytes, char first, int count) {
     return _mm512_cmplt_epu8_mask(_mm512_sub_epi8(bytes, _mm512_set1_epi8(first)),
@@ -20,61 +23,118 @@ inline uint64_t between(__m512i bytes, char first, int count) {
 
 inline bool is_word(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
-// Writes the numbers of the set bits plus `at`; returns how many. Writes up to kBlock numbers, of which the rest is waste.
-inline size_t list_bits(uint64_t bits, uint32_t at, uint32_t* out) {
-    const __m512i numbers = _mm512_set_epi8(
-        63, 62, 61, 60, 59, 58, 57, 56, 55, 54, 53, 52, 51, 50, 49, 48, 47, 46, 45, 44, 43, 42, 41, 40, 39, 38, 37, 36,
-        35, 34, 33, 32, 31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7,
-        6, 5, 4, 3, 2, 1, 0);
-    const __m512i listed = _mm512_maskz_compress_epi8(bits, numbers), base = _mm512_set1_epi32(static_cast<int>(at));
-    const size_t count = static_cast<size_t>(std::popcount(bits));
-    _mm512_storeu_si512(out, _mm512_add_epi32(base, _mm512_cvtepu8_epi32(_mm512_castsi512_si128(listed))));
-    if (count > 16) [[unlikely]] {
-        _mm512_storeu_si512(out + 16, _mm512_add_epi32(base, _mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(listed, 1))));
-        _mm512_storeu_si512(out + 32, _mm512_add_epi32(base, _mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(listed, 2))));
-    }
-    return count;
+inline __m512i counting() {  // 0, 1, 2 ...
+    return _mm512_set_epi8(63, 62, 61, 60, 59, 58, 57, 56, 55, 54, 53, 52, 51, 50, 49, 48, 47, 46, 45, 44, 43, 42, 41, 40,
+                           39, 38, 37, 36, 35, 34, 33, 32, 31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16,
+                           15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
 }
 
-size_t scan(Alphabet alphabet, const char* text, size_t size, char* bytes, uint32_t base, uint32_t* starts,
-            uint32_t* ends, Spaces* spaces) {
-    const uint32_t* const first_end = ends;
-    Spaces seen{};
-    uint64_t before = 0;
-    for (size_t at = 0; at < size; at += kBlock) {
-        const size_t here = std::min(kBlock, size - at);
-        const uint64_t real = _bzhi_u64(~uint64_t{0}, static_cast<unsigned>(here));
-        __m512i block = _mm512_maskz_loadu_epi8(real, text + at);
-        uint64_t inside;
-        if (alphabet == Alphabet::whitespace) {
-            const uint64_t plain = _mm512_cmpeq_epi8_mask(block, _mm512_set1_epi8(' '));
-            const uint64_t any = plain | between(block, 0x09, 5) | between(block, 0x1C, 4);
-            inside = real & ~any;
-            seen.any += static_cast<uint32_t>(std::popcount(any));
-            seen.plain += static_cast<uint32_t>(std::popcount(plain));
-            seen.nul += static_cast<uint32_t>(std::popcount(real & _mm512_testn_epi8_mask(block, block)));
-        } else {
-            const uint64_t upper = between(block, 'A', 26);
-            inside = upper | between(block, 'a', 26) | between(block, '0', 10);
-            block = _mm512_mask_add_epi8(block, upper, block, _mm512_set1_epi8(0x20));
-            if (alphabet == Alphabet::words) {
-                const uint64_t apostrophes = _mm512_cmpeq_epi8_mask(block, _mm512_set1_epi8('\''));
-                if (apostrophes != 0) {
-                    inside = joined(inside, apostrophes, at > 0 && is_word(text[at - 1]),
-                                    at + kBlock < size && is_word(text[at + kBlock]));
-                }
+struct Block {
+    __m512i bytes;    // zero outside tokens
+    uint64_t inside;  // bit i for byte i
+};
+
+// The block at `at`, told apart.
+template <Alphabet kAlphabet>
+[[gnu::always_inline]] inline Block told(const char* text, size_t size, size_t at, Seen& seen) {
+    const uint64_t real = _bzhi_u64(~uint64_t{0}, static_cast<unsigned>(std::min(kBlock, size - at)));
+    __m512i block = _mm512_maskz_loadu_epi8(real, text + at);
+    uint64_t inside;
+    if constexpr (kAlphabet == Alphabet::whitespace) {
+        const uint64_t plain = _mm512_cmpeq_epi8_mask(block, _mm512_set1_epi8(' '));
+        const uint64_t any = plain | between(block, 0x09, 5) | between(block, 0x1C, 4);
+        inside = real & ~any;
+        seen.any += static_cast<uint32_t>(std::popcount(any));
+        seen.plain += static_cast<uint32_t>(std::popcount(plain));
+        seen.nul += static_cast<uint32_t>(std::popcount(real & _mm512_testn_epi8_mask(block, block)));
+    } else {
+        const uint64_t upper = between(block, 'A', 26);
+        inside = upper | between(block, 'a', 26) | between(block, '0', 10);
+        block = _mm512_mask_add_epi8(block, upper, block, _mm512_set1_epi8(0x20));
+        if constexpr (kAlphabet == Alphabet::words) {
+            const uint64_t apostrophes = _mm512_cmpeq_epi8_mask(block, _mm512_set1_epi8('\''));
+            if (apostrophes != 0) {
+                inside = joined(inside, apostrophes, at > 0 && is_word(text[at - 1]),
+                                at + kBlock < size && is_word(text[at + kBlock]));
             }
         }
-        _mm512_storeu_si512(bytes + at, block);
-        const uint64_t shifted = (inside << 1) | before;
-        before = inside >> 63;
-        starts += list_bits(inside & ~shifted, base + static_cast<uint32_t>(at), starts);
-        ends += list_bits(~inside & shifted, base + static_cast<uint32_t>(at), ends);
     }
-    if (before != 0) *ends++ = base + static_cast<uint32_t>(size);
-    *spaces = seen;
-    return static_cast<size_t>(ends - first_end);
+    return {_mm512_maskz_mov_epi8(inside, block), inside};
 }
+
+struct Eighths {
+    alignas(64) unsigned char of[4][64];
+};
+constexpr Eighths eighths() {  // eight times each of 0 .. 7, then of 8 .. 15, and so on
+    Eighths made{};
+    for (unsigned part = 0; part < 4; ++part) {
+        for (unsigned i = 0; i < 64; ++i) made.of[part][i] = static_cast<unsigned char>(8 * part + i / 8);
+    }
+    return made;
+}
+constexpr Eighths kEighths = eighths();
+
+// Eight keys: the bytes of two blocks from each of the places `begins[8 * part]` and following up to the next zero byte.
+inline __m512i eight_keys(__m512i begins, int part, __m512i here, __m512i next) {
+    const __m512i steps = _mm512_set1_epi64(0x0706050403020100), which = _mm512_load_si512(kEighths.of[part]);
+    const __m512i places = _mm512_add_epi8(_mm512_permutexvar_epi8(which, begins), steps);
+    const __m512i bytes = _mm512_permutex2var_epi8(here, places, next);
+    // The lowest top bit that is set stands in the first zero byte.
+    const __m512i less = _mm512_sub_epi64(bytes, _mm512_set1_epi8(1));
+    const __m512i top = _mm512_set1_epi8(static_cast<char>(0x80));
+    const __m512i zeros = _mm512_ternarylogic_epi64(less, bytes, top, 0x20);  // a & ~b & c
+    const __m512i below = _mm512_add_epi64(zeros, _mm512_set1_epi64(-1));
+    return _mm512_ternarylogic_epi64(bytes, zeros, below, 0x60);  // a & (b ^ c)
+}
+
+template <Alphabet kAlphabet>
+struct CutOne {
+    [[gnu::always_inline]] void operator()(const Text& text, Seen& seen, Cutting& room) const {
+        const __m512i places = counting();
+        char* const bytes = room.bytes + room.at;
+        size_t tokens = room.tokens, listed = room.listed;
+        uint64_t before = 0;
+        if (text.size == 0) return;
+        Block here = told<kAlphabet>(text.data, text.size, 0, seen);
+        for (size_t at = 0; at < text.size; at += kBlock) {
+            // Tokens that begin in this block may reach into the next one.
+            Block next{_mm512_setzero_si512(), 0};
+            if (at + kBlock < text.size) next = told<kAlphabet>(text.data, text.size, at + kBlock, seen);
+            _mm512_storeu_si512(bytes + at, here.bytes);
+            const uint64_t starts = here.inside & ~((here.inside << 1) | before);
+            before = here.inside >> 63;
+            const __m512i begins = _mm512_maskz_compress_epi8(starts, places);
+            const auto put = [&](int part) {
+                _mm512_storeu_si512(room.keys + tokens + 8 * part, eight_keys(begins, part, here.bytes, next.bytes));
+            };
+            put(0);
+            put(1);
+            const auto count = static_cast<size_t>(std::popcount(starts));
+            if (count > 16) [[unlikely]] {
+                put(2);
+                put(3);
+            }
+
+            // Tokens of more than eight bytes.
+            const auto later = [](uint64_t low, uint64_t high, int by) { return (low >> by) | (high << (64 - by)); };
+            const uint64_t two = here.inside & later(here.inside, next.inside, 1), two_on = next.inside & (next.inside >> 1);
+            const uint64_t four = two & later(two, two_on, 2), four_on = two_on & (two_on >> 2);
+            const uint64_t longer = starts & four & later(four, four_on, 4) & later(here.inside, next.inside, 8);
+            const auto spread = [&](uint64_t bits) {
+                return _mm512_cvtepu8_epi64(_mm512_castsi512_si128(_mm512_maskz_compress_epi8(bits, places)));
+            };
+            const __m512i found = _mm512_or_si512(spread(_pext_u64(longer, starts)), _mm512_slli_epi64(spread(longer), 32));
+            const __m512i from = _mm512_set1_epi64(static_cast<int64_t>(tokens | ((room.at + at) << 32)));
+            _mm512_storeu_si512(room.others + listed, _mm512_add_epi32(found, from));
+            listed += static_cast<size_t>(std::popcount(longer));
+            tokens += count;
+            here = next;
+        }
+        bytes[text.size] = '\0';
+        room.tokens = tokens;
+        room.listed = listed;
+    }
+};
 
 Marks mark(const char* text, size_t size) {
     const uint64_t real = _bzhi_u64(~uint64_t{0}, static_cast<unsigned>(size));
@@ -91,11 +151,6 @@ Marks mark(const char* text, size_t size) {
     };
     const uint64_t plain = _mm512_cmpeq_epi8_mask(block, _mm512_set1_epi8(' '));
     return {plain | between(block, 0x09, 5) | between(block, 0x1C, 4), of(kSign), of(kPoint), of(kDigit), of(kDash)};
-}
-
-size_t pack(const char* bytes, const uint32_t* starts, const uint32_t* ends, size_t count, Key* keys,
-            uint32_t* others) {
-    return pack_tokens(bytes, starts, ends, count, keys, others);
 }
 
 // A hypothesis of `Words` vectors.
@@ -141,58 +196,6 @@ struct Hits<Id, Words> {
     }
 
     __m512i hypothesis[Words];
-};
-
-template <int Words>
-struct Hits<Small, Words> {
-    explicit Hits(const SmallPair& pair) {
-        for (int w = 0; w < Words; ++w) {
-            const int left = std::max(0, static_cast<int>(pair.hypothesis_length) - 32 * w);
-            const __mmask32 here = _bzhi_u32(~0u, static_cast<unsigned>(left));
-            hypothesis[w] = _mm512_mask_loadu_epi16(_mm512_set1_epi16(static_cast<short>(kFill)), here, pair.hypothesis + 32 * w);
-        }
-    }
-
-    void put(Small id, void* word) const {
-        const __m512i token = _mm512_set1_epi16(static_cast<short>(id));
-        for (int w = 0; w < Words; ++w) {
-            _store_mask32(static_cast<__mmask32*>(word) + w, _mm512_cmpeq_epi16_mask(hypothesis[w], token));
-        }
-    }
-
-    __m512i hypothesis[Words];
-};
-
-struct MaskedRows {
-    static void load(const Small* tokens, uint32_t length, Small none, Small* row) {
-        const auto here = static_cast<__mmask16>(_bzhi_u32(0xFFFF, length));
-        const __m256i fill = _mm256_set1_epi16(static_cast<short>(none));
-        _mm256_store_si256(reinterpret_cast<__m256i*>(row), _mm256_mask_loadu_epi16(fill, here, tokens));
-    }
-};
-
-// In halves: comparing whole vectors gives masks, and 0.45 ns a place where this takes 0.34 (Zen 4).
-struct HalvedCells {
-    template <typename Lanes>
-    static void four(const Lanes* hypothesis, uint32_t most, const Lanes* reference, Lanes* hit) {
-        const auto halves = [](const void* lanes) { return static_cast<const __m256i*>(lanes); };
-        __m256i low[4] = {}, high[4] = {};
-        for (uint32_t i = 0; i < most; ++i) {
-            const __m256i bit = _mm256_load_si256(halves(kBits.of[i]));
-            for (int k = 0; k < 4; ++k) {
-                low[k] = add(low[k], halves(hypothesis + i)[0], halves(reference + k)[0], bit);
-                high[k] = add(high[k], halves(hypothesis + i)[1], halves(reference + k)[1], bit);
-            }
-        }
-        for (int k = 0; k < 4; ++k) {
-            hit[k] = (Lanes)_mm512_inserti64x4(_mm512_castsi256_si512(low[k]), high[k], 1);
-        }
-    }
-
-private:
-    static __m256i add(__m256i hit, __m256i a, __m256i b, __m256i bit) {
-        return _mm256_ternarylogic_epi64(hit, _mm256_cmpeq_epi16(a, b), bit, 0xF8);  // hit | (equal & bit)
-    }
 };
 
 struct Writer {
@@ -257,10 +260,92 @@ struct Group {
     }
 };
 
-template <bool Ngrams>
-using Narrow = SmallGroup<64, MaskedRows, HalvedCells, Ngrams, Writer>;
+using Kernels = Comparisons<Group>;
 
-using Kernels = Comparisons<Group, Narrow>;
+struct Ops : PlainOps<Ops, 64> {
+    using Wide = VectorOf<64, uint32_t>::type;
+
+    static Lanes low(Lanes a, Lanes b) { return (Lanes)_mm512_unpacklo_epi16((__m512i)a, (__m512i)b); }
+    static Lanes high(Lanes a, Lanes b) { return (Lanes)_mm512_unpackhi_epi16((__m512i)a, (__m512i)b); }
+    static Wide low(Wide a, Wide b) { return (Wide)_mm512_unpacklo_epi32((__m512i)a, (__m512i)b); }
+    static Wide high(Wide a, Wide b) { return (Wide)_mm512_unpackhi_epi32((__m512i)a, (__m512i)b); }
+
+    static Lanes rows(const Small* tokens, const uint32_t* texts) {
+        const auto row = [&](size_t i) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(tokens + texts[i])); };
+        __m512i rows = _mm512_castsi128_si512(row(0));
+        rows = _mm512_inserti32x4(rows, row(kTurned), 1);
+        rows = _mm512_inserti32x4(rows, row(2 * kTurned), 2);
+        return (Lanes)_mm512_inserti32x4(rows, row(3 * kTurned), 3);
+    }
+
+    static void take(const Taken& taken, Waiting<32>* row) {
+        const auto here = static_cast<__mmask8>(_bzhi_u32(0xFF, static_cast<unsigned>(taken.count)));
+        const __m512i begin = _mm512_maskz_loadu_epi64(here, taken.offsets), end = _mm512_maskz_loadu_epi64(here, taken.offsets + 1);
+        const __m128i length = _mm512_cvtepi64_epi16(_mm512_sub_epi64(end, begin));
+        const __m256i wanted = _mm512_cvtepi64_epi32(_mm512_sub_epi64(begin, _mm512_set1_epi64(taken.base)));
+        const __m256i pair = _mm256_add_epi32(_mm256_set1_epi32(static_cast<int>(taken.pair)), _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0));
+        const __m256i said = _mm256_set1_epi32(static_cast<int>(taken.said)), record = _mm256_set1_epi32(static_cast<int>(taken.record));
+        const __m128i said_length = _mm_set1_epi16(static_cast<short>(taken.said_length));
+        const __mmask8 more = _mm_cmpgt_epi16_mask(length, _mm_set1_epi16(kMiddling));
+        for (int i = 0; i < 2; ++i) {
+            const auto chosen = static_cast<__mmask8>(i == 0 ? here & ~more : more);
+            Waiting<32>& waiting = row[i];
+            const size_t at = waiting.count;
+            const auto put = [&](void* to, __m256i values) { _mm256_storeu_si256(static_cast<__m256i*>(to), values); };
+            _mm_storeu_si128(reinterpret_cast<__m128i*>(waiting.said_length + at), said_length);
+            _mm_storeu_si128(reinterpret_cast<__m128i*>(waiting.wanted_length + at), _mm_maskz_compress_epi16(chosen, length));
+            put(waiting.said + at, said);
+            put(waiting.wanted + at, _mm256_maskz_compress_epi32(chosen, wanted));
+            put(waiting.pair + at, _mm256_maskz_compress_epi32(chosen, pair));
+            put(waiting.record + at, record);
+            waiting.count = at + static_cast<size_t>(std::popcount(chosen));
+        }
+    }
+
+    static Lanes below(const Small* lengths, uint32_t before) {
+        const __m512i left = _mm512_subs_epu16(_mm512_load_si512(lengths), _mm512_set1_epi16(static_cast<short>(before)));
+        return ~(Lanes)_mm512_sllv_epi16(_mm512_set1_epi16(-1), left);
+    }
+
+    // In halves: comparing whole vectors gives masks, and 0.45 ns a place where this takes 0.34 (Zen 4).
+    static void four(const Lanes* said, uint32_t most, const Lanes& valid, const Lanes* wanted, const Lanes& ends,
+                     uint32_t at, Lanes* hit) {
+        const auto halves = [](const void* lanes) { return static_cast<const __m256i*>(lanes); };
+        __m256i low[4] = {}, high[4] = {};
+        for (uint32_t i = 0; i < most; ++i) {
+            const __m256i bit = _mm256_load_si256(halves(kBits.of[i]));
+            for (int k = 0; k < 4; ++k) {
+                low[k] = add(low[k], halves(said + i)[0], halves(wanted + k)[0], bit);
+                high[k] = add(high[k], halves(said + i)[1], halves(wanted + k)[1], bit);
+            }
+        }
+        const __m512i real = (__m512i)valid, end = (__m512i)ends;
+        for (int k = 0; k < 4; ++k) {
+            const __mmask32 here = _mm512_cmpgt_epi16_mask(end, _mm512_set1_epi16(static_cast<short>(at + k)));
+            const __m512i both = _mm512_inserti64x4(_mm512_castsi256_si512(low[k]), high[k], 1);
+            hit[k] = (Lanes)_mm512_maskz_mov_epi16(here, _mm512_and_si512(both, real));
+        }
+    }
+
+    template <typename Vector>
+    static Vector bits(Vector words) {
+        const auto vector = (__m512i)words;
+        constexpr size_t bytes = sizeof words[0];
+        return (Vector)(bytes == 2 ? _mm512_popcnt_epi16(vector) : bytes == 4 ? _mm512_popcnt_epi32(vector) : _mm512_popcnt_epi64(vector));
+    }
+
+    static void add(uint64_t four, Used& taken, Counts& matches) {
+        const __m128i words = _mm_cvtsi64_si128(static_cast<int64_t>(four));
+        auto* const all = reinterpret_cast<__m256i*>(&taken);
+        _mm256_storeu_si256(all, _mm256_or_si256(_mm256_loadu_si256(all), _mm256_cvtepu16_epi64(words)));
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(&matches), _mm_cvtepu16_epi32(_mm_popcnt_epi16(words)));
+    }
+
+private:
+    static __m256i add(__m256i hit, __m256i a, __m256i b, __m256i bit) {
+        return _mm256_ternarylogic_epi64(hit, _mm256_cmpeq_epi16(a, b), bit, 0xF8);  // hit | (equal & bit)
+    }
+};
 
 Counts unite(const Used* used, size_t count) {
     __m256i all = _mm256_setzero_si256();
@@ -275,8 +360,8 @@ Counts unite(const Used* used, size_t count) {
 }  // namespace
 
 extern const Machine kAvx512;
-const Machine kAvx512{"avx512", scan, mark, pack, Kernels::compare<Key>,
-                        Kernels::compare<Id>, Kernels::compare_small, Kernels::subsequences,
-                        Kernels::subsequences_small, narrow_ids, unite};
+const Machine kAvx512{"avx512", cut_by<CutOne>, mark, pack_tokens, Kernels::compare<Key>,
+                        Kernels::compare<Id>, compare_records<Ops, true>, Kernels::subsequences,
+                        compare_records<Ops, false>, narrow_ids, unite};
 
 }  // namespace m4i

@@ -1,6 +1,7 @@
 // Any processor.
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <bit>
 #include <cstring>
 #include <type_traits>
@@ -11,6 +12,8 @@ namespace m4i {
 namespace {
 
 #include "machine_common.inl"
+#include "machine_cut.inl"
+#include "machine_small.inl"
 
 constexpr unsigned char kWord = 1, kUpper = 2, kApostrophe = 4, kSpace = 8;
 
@@ -26,43 +29,45 @@ constexpr std::array<unsigned char, 256> kKinds = [] {
 
 unsigned char kind(char c) { return kKinds[static_cast<unsigned char>(c)]; }
 
-size_t scan(Alphabet alphabet, const char* text, size_t size, char* bytes, uint32_t base, uint32_t* starts,
-            uint32_t* ends, Spaces* spaces) {
-    Edges edges(starts, ends);
-    Spaces seen{};
-    for (size_t at = 0; at < size; at += kBlock) {
-        const size_t here = std::min(kBlock, size - at);
-        uint64_t inside = 0, apostrophes = 0;
-        if (alphabet == Alphabet::whitespace) {
-            for (size_t i = 0; i < here; ++i) {
-                const char c = text[at + i];
-                const bool space = kind(c) == kSpace;
-                bytes[at + i] = c;
-                inside |= uint64_t{!space} << i;
-                seen.any += space;
-                seen.plain += c == ' ';
-                seen.nul += c == '\0';
+template <Alphabet kAlphabet>
+struct CutOne {
+    void operator()(const Text& whole, Seen& seen, Cutting& room) const {
+        const char* const text = whole.data;
+        const size_t size = whole.size;
+        char* const bytes = room.bytes + room.at;
+        Cutter cutter(room);
+        for (size_t at = 0; at < size; at += kBlock) {
+            const size_t here = std::min(kBlock, size - at);
+            uint64_t inside = 0, apostrophes = 0;
+            if constexpr (kAlphabet == Alphabet::whitespace) {
+                for (size_t i = 0; i < here; ++i) {
+                    const char c = text[at + i];
+                    const bool space = kind(c) == kSpace;
+                    bytes[at + i] = c;
+                    inside |= uint64_t{!space} << i;
+                    seen.any += space;
+                    seen.plain += c == ' ';
+                    seen.nul += c == '\0';
+                }
+            } else {
+                for (size_t i = 0; i < here; ++i) {
+                    const unsigned char k = kind(text[at + i]);
+                    bytes[at + i] = static_cast<char>(text[at + i] | ((k & kUpper) << 4));
+                    inside |= uint64_t{(k & kWord) != 0} << i;
+                    apostrophes |= uint64_t{k == kApostrophe} << i;
+                }
+                if (apostrophes != 0 && kAlphabet == Alphabet::words) {
+                    const bool before = at > 0 && (kind(text[at - 1]) & kWord) != 0;
+                    const bool after = at + kBlock < size && (kind(text[at + kBlock]) & kWord) != 0;
+                    inside = joined(inside, apostrophes, before, after);
+                }
             }
-        } else {
-            for (size_t i = 0; i < here; ++i) {
-                const unsigned char k = kind(text[at + i]);
-                bytes[at + i] = static_cast<char>(text[at + i] | ((k & kUpper) << 4));
-                inside |= uint64_t{(k & kWord) != 0} << i;
-                apostrophes |= uint64_t{k == kApostrophe} << i;
-            }
-            if (apostrophes != 0 && alphabet == Alphabet::words) {
-                const bool before = at > 0 && (kind(text[at - 1]) & kWord) != 0;
-                const bool after = at + kBlock < size && (kind(text[at + kBlock]) & kWord) != 0;
-                inside = joined(inside, apostrophes, before, after);
-            }
+            std::fill(bytes + at + here, bytes + at + kBlock, '\0');
+            cutter.block(inside, static_cast<uint32_t>(at));
         }
-        std::fill(bytes + at + here, bytes + at + kBlock, '\0');
-        edges.block(inside, base + static_cast<uint32_t>(at));
+        cutter.finish(static_cast<uint32_t>(size));
     }
-    edges.finish(base + static_cast<uint32_t>(size));
-    *spaces = seen;
-    return static_cast<size_t>(edges.ends() - ends);
-}
+};
 
 Marks mark(const char* text, size_t size) {
     Marks marks{};
@@ -103,16 +108,28 @@ struct Group {
     }
 };
 
-template <bool Ngrams>
-using Narrow = SmallGroup<16, PlainRows, PlainCells, Ngrams, PlainWriter>;
+using Kernels = Comparisons<Group>;
 
-using Kernels = Comparisons<Group, Narrow>;
+struct Ops : PlainOps<Ops, 16> {
+    using Wide = VectorOf<16, uint32_t>::type;
+
+    static Lanes low(Lanes a, Lanes b) { return M4I_SHUFFLE(a, b, 0, 8, 1, 9, 2, 10, 3, 11); }
+    static Lanes high(Lanes a, Lanes b) { return M4I_SHUFFLE(a, b, 4, 12, 5, 13, 6, 14, 7, 15); }
+    static Wide low(Wide a, Wide b) { return M4I_SHUFFLE(a, b, 0, 4, 1, 5); }
+    static Wide high(Wide a, Wide b) { return M4I_SHUFFLE(a, b, 2, 6, 3, 7); }
+
+    static Lanes rows(const Small* tokens, const uint32_t* texts) {
+        Lanes row;
+        std::memcpy(&row, tokens + *texts, sizeof row);
+        return row;
+    }
+};
 
 }  // namespace
 
 extern const Machine kBaseline;
-const Machine kBaseline{"baseline", scan, mark, pack_tokens, Kernels::compare<Key>,
-                        Kernels::compare<Id>, Kernels::compare_small, Kernels::subsequences,
-                        Kernels::subsequences_small, narrow_ids, unite_used};
+const Machine kBaseline{"baseline", cut_by<CutOne>, mark, pack_tokens, Kernels::compare<Key>,
+                        Kernels::compare<Id>, compare_records<Ops, true>, Kernels::subsequences,
+                        compare_records<Ops, false>, narrow_ids, unite_used};
 
 }  // namespace m4i

@@ -12,43 +12,12 @@ using std::size_t;
 using std::uint32_t;
 using std::uint64_t;
 
-[[maybe_unused]] size_t pack_tokens(const char* bytes, const uint32_t* starts, const uint32_t* ends, size_t count,
-                                    Key* keys, uint32_t* others) {
-    size_t listed = 0;
-    for (size_t i = 0; i < count; ++i) {
-        const uint32_t length = ends[i] - starts[i];
-        uint64_t key;
-        if constexpr (std::endian::native == std::endian::little) {
-            std::memcpy(&key, bytes + starts[i], sizeof key);
-            key &= ~uint64_t{0} >> (64 - 8 * (length < 8 ? length : 8));  // a token has at least one byte
-        } else {
-            key = 0;
-            for (uint32_t at = 0; at < length && at < 8; ++at) {
-                key |= uint64_t{static_cast<unsigned char>(bytes[starts[i] + at])} << (8 * at);
-            }
-        }
-        keys[i] = key;
-        others[listed] = static_cast<uint32_t>(i);
-        listed += (length > 8) | (key >> 63);
-    }
-    return listed;
-}
-
-// Bytes by kind, for mark(): a byte is of each kind whose bit is set for both its halves. Bits 0 to 4 are the signs
-// (0x21-0x26, 0x28-0x2B, 0x2F; 0x3A-0x3F; 0x40, 0x60; 0x5B-0x5F; 0x7B-0x7E), 5 the digits, 6 points and commas, 7 the
-// dash.
-constexpr unsigned char kLowHalf[16] = {0x24, 0x21, 0x21, 0x21, 0x21, 0x21, 0x21, 0x20,
-                                        0x21, 0x21, 0x03, 0x1B, 0x5A, 0x9A, 0x5A, 0x0B};
-constexpr unsigned char kHighHalf[16] = {0, 0, 0xC1, 0x22, 0x04, 0x08, 0x04, 0x10, 0, 0, 0, 0, 0, 0, 0, 0};
-constexpr unsigned char kSign = 0x1F, kDigit = 0x20, kPoint = 0x40, kDash = 0x80;
-
 // Pairs are compared side by side, one a lane of a vector. Lanes work until the longest reference of their group ends, so
 // pairs are first brought into order: by the width that the hypothesis needs, then by the length of the reference.
 constexpr size_t kOrdered = 512;   // pairs brought into order at once
 constexpr uint32_t kLengths = 64;  // longer references are not told apart
 constexpr uint32_t kNarrow = 16;   // tokens of the narrowest lane; each width has twice as many as the one before
 constexpr uint32_t kWidths = 3;
-constexpr size_t kTurned = 8;      // rows and columns that change places at once
 
 template <int Width>
 using WordOf = std::conditional_t<Width == 0, uint16_t, std::conditional_t<Width == 1, uint32_t, uint64_t>>;
@@ -169,117 +138,6 @@ inline void compare_group(const PairOf<Token>* pairs, const uint16_t* order, siz
     course.template write<Writer>(order, count, results);
 }
 
-struct Bits {
-    alignas(64) Small of[kNarrow][32];
-};
-constexpr Bits bits_of_places() {
-    Bits bits{};
-    for (uint32_t place = 0; place < kNarrow; ++place) {
-        for (Small& bit : bits.of[place]) bit = static_cast<Small>(1u << place);
-    }
-    return bits;
-}
-constexpr Bits kBits = bits_of_places();
-
-struct PlainCells {
-    template <typename Lanes>
-    static void four(const Lanes* hypothesis, uint32_t most, const Lanes* reference, Lanes* hit) {
-        for (uint32_t i = 0; i < most; ++i) {
-            Lanes bit;
-            std::memcpy(&bit, kBits.of[i], sizeof bit);
-            for (int k = 0; k < 4; ++k) hit[k] |= reinterpret_cast<Lanes>(hypothesis[i] == reference[k]) & bit;
-        }
-    }
-};
-
-// For numbers of 16 bits and hypotheses of up to kNarrow tokens: what stands at one place is compared for all lanes at
-// once, so no pair needs a look of its own. `Cells::four` adds, in each lane, the bits of the hypothesis tokens that equal
-// each of four reference tokens.
-// `Rows::load` copies tokens and fills up with `none`.
-template <size_t Bytes, typename Rows, typename Cells, bool Ngrams, typename Writer>
-struct SmallGroup {
-    static constexpr size_t many = Bytes / sizeof(Small);
-    typedef Small Lanes __attribute__((vector_size(Bytes)));
-
-    static void of(const PairOf<Small>* pairs, const uint16_t* order, size_t count, const Results& results) {
-        uint32_t most = 0, longest = 0;
-        for (size_t lane = 0; lane < count; ++lane) {
-            most = std::max(most, pairs[order[lane]].hypothesis_length);
-            longest = std::max(longest, pairs[order[lane]].reference_length);
-        }
-        // Unlike numbers fill what is beyond a text's end: they equal nothing.
-        alignas(64) Lanes hypothesis[kNarrow], reference[kNarrow];
-        lay(hypothesis, count, kFill, most, [&](size_t lane) {
-            const PairOf<Small>& pair = pairs[order[lane]];
-            return Span{pair.hypothesis, pair.hypothesis_length};
-        });
-        Course<Small, many, Ngrams> course;
-        for (uint32_t at = 0; at < longest; at += kNarrow) {
-            const uint32_t here = std::min(kNarrow, longest - at);
-            lay(reference, count, kFill + 1, here, [&](size_t lane) {
-                const PairOf<Small>& pair = pairs[order[lane]];
-                const uint32_t from = std::min(at, pair.reference_length);
-                return Span{pair.reference + from, pair.reference_length - from};
-            });
-            for (uint32_t j = 0; j < here; j += 4) {
-                Lanes hit[4] = {};
-                Cells::four(hypothesis, most, reference + j, hit);
-                for (int k = 0; k < 4; ++k) course.step(hit[k]);
-            }
-        }
-        course.template write<Writer>(order, count, results);
-    }
-
-private:
-    struct Span {
-        const Small* tokens;
-        uint32_t length;
-    };
-
-    // The first kNarrow tokens of each lane's text, turned so that out[i] holds the i-th of every lane; the first `wanted`
-    // of them, and some more.
-    template <typename Text>
-    static void lay(Lanes* out, size_t count, Small none, uint32_t wanted, Text text) {
-        for (size_t first = 0; first < many; first += kTurned) {
-            alignas(64) Small rows[kTurned][kNarrow];
-            for (size_t i = 0; i < kTurned; ++i) {
-                const Span span = first + i < count ? text(first + i) : Span{rows[0], 0};
-                Rows::load(span.tokens, std::min(span.length, kNarrow), none, rows[i]);
-            }
-            for (size_t from = 0; from < wanted; from += kTurned) turn(&rows[0][from], out + from, first);
-        }
-    }
-
-    // A square of rows to columns.
-    static void turn(const Small* rows, Lanes* out, size_t first) {
-        typedef Small Part __attribute__((vector_size(kTurned * sizeof(Small))));
-        Part parts[kTurned], next[kTurned];
-        for (size_t i = 0; i < kTurned; ++i) std::memcpy(&parts[i], rows + i * kNarrow, sizeof parts[i]);
-        // Each round rotates the bits of (row, column) by one place.
-        for (int round = 0; round < 3; ++round) {
-            for (size_t i = 0; i < kTurned / 2; ++i) {
-                next[2 * i] = M4I_SHUFFLE(parts[i], parts[i + kTurned / 2], 0, 8, 1, 9, 2, 10, 3, 11);
-                next[2 * i + 1] = M4I_SHUFFLE(parts[i], parts[i + kTurned / 2], 4, 12, 5, 13, 6, 14, 7, 15);
-            }
-            std::copy_n(next, kTurned, parts);
-        }
-        for (size_t i = 0; i < kTurned; ++i) {
-            std::memcpy(reinterpret_cast<Small*>(out + i) + first, &parts[i], sizeof parts[i]);
-        }
-    }
-};
-
-struct PlainRows {
-    static void load(const Small* tokens, uint32_t length, Small none, Small* row) {
-        typedef Small Row __attribute__((vector_size(kNarrow * sizeof(Small))));
-        const Row numbers = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-        Row loaded;
-        std::memcpy(&loaded, tokens, sizeof loaded);
-        loaded = numbers < static_cast<Small>(length) ? loaded : Row{} + none;
-        std::memcpy(row, &loaded, sizeof loaded);
-    }
-};
-
 // `group<Width, Ngrams>::of(pairs, order, count, room, results)` compares `group<Width, Ngrams>::many` pairs at most.
 template <template <typename, int, bool> typename Group, bool Ngrams, typename Token>
 inline void compare_in_groups(const PairOf<Token>* pairs, size_t count, uint64_t* room, int32_t* subsequence,
@@ -305,47 +163,8 @@ inline void compare_in_groups(const PairOf<Token>* pairs, size_t count, uint64_t
     }
 }
 
-// Pairs as they come, but for references beyond kNarrow tokens, which go together; where the hypothesis is too long for
-// `Narrow`, through `Group`, neighbours of one width together.
-template <template <bool> typename Narrow, template <typename, int, bool> typename Group, bool Ngrams>
-inline void compare_small_in_groups(const PairOf<Small>* pairs, size_t count, uint64_t* room, int32_t* subsequence,
-                                    Counts* matches, Used* used) {
-    for (size_t first = 0; first < count; first += kOrdered) {
-        const size_t some = std::min(kOrdered, count - first);
-        const Results results{subsequence + first, Ngrams ? matches + first : nullptr, Ngrams ? used + first : nullptr};
-        const PairOf<Small>* const here = pairs + first;
-        uint16_t narrow[kOrdered], longer[kOrdered], wide[kOrdered];
-        size_t narrows = 0, longers = 0, wides = 0;
-        for (size_t i = 0; i < some; ++i) {
-            const bool fits = here[i].hypothesis_length <= kNarrow, ends = here[i].reference_length <= kNarrow;
-            narrow[narrows] = longer[longers] = wide[wides] = static_cast<uint16_t>(i);
-            narrows += fits & ends;
-            longers += fits & !ends;
-            wides += !fits;
-        }
-        const auto take = [&]<typename Kind>(const uint16_t* order, size_t in_order, Kind, auto... more) {
-            for (size_t i = 0; i < in_order; i += Kind::many) {
-                Kind::of(here, order + i, std::min(Kind::many, in_order - i), more..., results);
-            }
-        };
-        take(narrow, narrows, Narrow<Ngrams>());
-        take(longer, longers, Narrow<Ngrams>());
-        for (size_t i = 0; i < wides;) {
-            const auto middle = [&](size_t at) { return here[wide[at]].hypothesis_length <= 2 * kNarrow; };
-            size_t end = i + 1;
-            while (end < wides && middle(end) == middle(i)) ++end;
-            if (middle(i)) {
-                take(wide + i, end - i, Group<Small, 1, Ngrams>(), room);
-            } else {
-                take(wide + i, end - i, Group<Small, 2, Ngrams>(), room);
-            }
-            i = end;
-        }
-    }
-}
-
-// What a machine compares with: its own `Group` and `Narrow`.
-template <template <typename, int, bool> typename Group, template <bool> typename Narrow>
+// What a machine compares with: its own `Group`.
+template <template <typename, int, bool> typename Group>
 struct Comparisons {
     template <typename Token>
     static void compare(const PairOf<Token>* pairs, size_t count, uint64_t* room, int32_t* subsequence, Counts* matches,
@@ -353,28 +172,19 @@ struct Comparisons {
         compare_in_groups<Group, true>(pairs, count, room, subsequence, matches, used);
     }
 
-    static void compare_small(const SmallPair* pairs, size_t count, uint64_t* room, int32_t* subsequence,
-                              Counts* matches, Used* used) {
-        compare_small_in_groups<Narrow, Group, true>(pairs, count, room, subsequence, matches, used);
-    }
-
     static void subsequences(const IdPair* pairs, size_t count, uint64_t* room, int32_t* lengths) {
         compare_in_groups<Group, false>(pairs, count, room, lengths, nullptr, nullptr);
     }
-
-    static void subsequences_small(const SmallPair* pairs, size_t count, uint64_t* room, int32_t* lengths) {
-        compare_small_in_groups<Narrow, Group, false>(pairs, count, room, lengths, nullptr, nullptr);
-    }
 };
 
-// Numbers as numbers of 16 bits; whether all fit. Those that lanes fill up with do not.
+// Numbers as numbers of 16 bits; whether all fit.
 [[maybe_unused]] bool narrow_ids(const Id* ids, size_t count, Small* out) {
     uint32_t largest = 0;
     for (size_t i = 0; i < count; ++i) {
         largest = std::max(largest, static_cast<uint32_t>(ids[i]));
         out[i] = static_cast<Small>(ids[i]);
     }
-    return largest < kFill;
+    return largest <= Small(-1);
 }
 
 [[maybe_unused]] Counts unite_used(const Used* used, size_t count) {
@@ -385,36 +195,4 @@ struct Comparisons {
     Counts counts;
     for (int order = 0; order < kOrders; ++order) counts.of[order] = std::popcount(all.of[order]);
     return counts;
-}
-
-// Tokens from two bit streams, block by block: where bytes belong to tokens, and where they do not.
-class Edges {
-public:
-    Edges(uint32_t* starts, uint32_t* ends) : starts_(starts), ends_(ends) {}
-
-    // `inside`: bit i for byte i of the block at `at`.
-    void block(uint64_t inside, uint32_t at) {
-        const uint64_t shifted = (inside << 1) | before_;
-        before_ = inside >> 63;
-        for (uint64_t bits = inside & ~shifted; bits != 0; bits &= bits - 1) *starts_++ = at + std::countr_zero(bits);
-        for (uint64_t bits = ~inside & shifted; bits != 0; bits &= bits - 1) *ends_++ = at + std::countr_zero(bits);
-    }
-
-    // Closes a token that reaches to the very end.
-    void finish(uint32_t end) {
-        if (before_ != 0) *ends_++ = end;
-    }
-
-    uint32_t* ends() const { return ends_; }
-
-private:
-    uint32_t* starts_;
-    uint32_t* ends_;
-    uint64_t before_ = 0;
-};
-
-// Whether an apostrophe belongs to the word: letters or digits on both sides.
-inline uint64_t joined(uint64_t word, uint64_t apostrophes, bool word_before, bool word_after) {
-    const uint64_t left = (word << 1) | uint64_t{word_before}, right = (word >> 1) | (uint64_t{word_after} << 63);
-    return word | (apostrophes & left & right);
 }

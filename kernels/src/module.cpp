@@ -90,7 +90,7 @@ struct Work {
     m4i::Comparer comparer;
 
     void operator()(Job& job) {
-        const m4i::Text* texts = job.batch.texts.data();
+        const m4i::Text* texts = job.batch.texts();
         const std::vector<std::uint32_t>& sizes = job.batch.sizes;
         const m4i::Columns columns = job.results.resize(sizes);
         for (std::size_t first = 0; first < sizes.size(); first += kTogether) {
@@ -110,9 +110,10 @@ struct PreparedWork {
     void operator()(Job& job) {
         const std::vector<std::uint32_t>& sizes = job.batch.sizes;
         const m4i::Columns columns = job.results.resize(sizes);
-        for (std::size_t first = 0; first < sizes.size(); first += kTogether) {
-            const std::size_t count = std::min(kTogether, sizes.size() - first);
-            comparer.compare(job.batch.texts.data() + first, count, *references, job.first + first,
+        const std::size_t together = references->small() ? kRecords : kTogether;  // of small numbers all at once
+        for (std::size_t first = 0; first < sizes.size(); first += together) {
+            const std::size_t count = std::min(together, sizes.size() - first);
+            comparer.compare(job.batch.texts() + first, count, *references, job.first + first,
                              columns.from(first, static_cast<std::size_t>(job.results.offsets[first])));
         }
     }
@@ -140,7 +141,7 @@ void run(std::vector<Work> works, std::size_t records, Gather gather, Take take)
             Job& job = crew.next();
             job.batch.clear();
             job.first = record;
-            while (record < records && job.batch.bytes < kBytes && job.batch.sizes.size() < kRecords) {
+            while (record < records && !job.batch.full()) {
                 gather(job.batch, record);
                 ++record;
             }
@@ -218,7 +219,7 @@ struct Given {
     }
 
     void operator()(Batch& batch, std::size_t record) const {
-        gather_record(hypotheses[record], row_of(references[record]), way, batch);
+        gather_record(hypotheses, references, record, way, batch);
     }
 
     Rows hypotheses, references;
@@ -250,23 +251,26 @@ public:
         Batch batch;
         for (std::size_t record = 0; record < records;) {
             batch.clear();
-            while (record < records && batch.bytes < kBytes && batch.sizes.size() < kRecords) {
-                const std::size_t before = batch.texts.size();
+            while (record < records && !batch.full()) {
+                const std::size_t before = batch.count();
+                rows.ask_for_row(record + kAhead);
                 gather_row(row_of(rows[record]), way, batch);
-                batch.sizes.push_back(static_cast<std::uint32_t>(batch.texts.size() - before));
+                batch.sizes.push_back(static_cast<std::uint32_t>(batch.count() - before));
                 ++record;
             }
             {
                 nb::gil_scoped_release released;
-                prepared_.add(batch.texts.data(), batch.sizes.data(), batch.sizes.size());
+                prepared_.add(batch.texts(), batch.sizes.data(), batch.sizes.size());
             }
             if (PyErr_CheckSignals() != 0) throw nb::python_error();
         }
+        prepared_.finish();
     }
 
 private:
     auto gathering(const Rows& hypotheses) const {
         return [this, &hypotheses](Batch& batch, std::size_t record) {
+            hypotheses.ask_for_text(record + kAhead);
             gather_text(hypotheses[record], {prepared_.tokeniser(), encode_}, batch);
             batch.sizes.push_back(prepared_.size(record) + 1);
         };

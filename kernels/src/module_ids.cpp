@@ -11,31 +11,42 @@
 #include "numbering.hpp"
 #include "python.hpp"
 #include "records.hpp"
+#include "small.hpp"
 
 namespace m4i::python {
 namespace {
 
 using Offsets = Array<std::int64_t>;
+using SmallIntegers = Array<Small>;
 
 constexpr std::size_t kTogether = 64;    // records compared at once
-constexpr std::size_t kChunk = 256;      // records a thread takes at once: their tokens stay in the second-level cache
+constexpr std::size_t kChunk = 1024;      // records a thread takes at once: their tokens stay in the second-level cache
 
 // Arrays of a caller; what is wrong with them was found before, here only memory is kept safe.
 IdTexts texts_of(const Integers& ids, const Offsets& offsets) {
     if (offsets.size() == 0) throw nb::value_error("offsets is empty");
     const std::size_t count = offsets.size() - 1;
     const std::int64_t* const at = offsets.data();
-    bool whole = at[0] == 0 && at[count] == static_cast<std::int64_t>(ids.size());
-    for (std::size_t i = 0; i < count; ++i) {
-        whole &= at[i] <= at[i + 1] && at[i + 1] - at[i] <= std::numeric_limits<std::int32_t>::max();
-    }
+    std::uint64_t lengths = 0;  // the bits that any has; of one that is negative the highest
+    for (std::size_t i = 0; i < count; ++i) lengths |= static_cast<std::uint64_t>(at[i + 1]) - static_cast<std::uint64_t>(at[i]);
+    const bool whole = at[0] == 0 && at[count] == static_cast<std::int64_t>(ids.size()) &&
+                       lengths <= std::uint64_t{std::numeric_limits<std::int32_t>::max()};
     if (!whole) throw nb::value_error("ids and offsets do not fit each other");
     return {ids.data(), at, count};
+}
+
+// The same numbers in 16 bits, kShort more than there are, or none at all where they do not fit: nullptr.
+const Small* small_of(const SmallIntegers& packed, const Integers& ids) {
+    if (packed.size() == 0) return nullptr;
+    if (packed.size() < ids.size() + kShort) throw nb::value_error("packed ids are fewer than ids");
+    return packed.data();
 }
 
 struct Records {
     IdTexts hypotheses, references;
     const std::int64_t* rows;  // the references of record i: rows[i] .. rows[i + 1]
+    const Small* said = nullptr;  // the hypotheses' ids and the references' in 16 bits, where they are there already
+    const Small* wanted = nullptr;
 
     std::size_t count() const { return hypotheses.count; }
     std::size_t pairs() const { return static_cast<std::size_t>(rows[count()]); }
@@ -49,41 +60,70 @@ Records records_of(IdTexts hypotheses, IdTexts references, const Offsets& rows) 
     return {hypotheses, references, rows.data()};
 }
 
-// Some records on their way to a comparer.
-template <typename Token>
+// Some records of any numbers on their way to a comparer.
 class Group {
 public:
     explicit Group(const Machine& machine) : comparer_(machine) {}
 
-    // `work(comparer, texts, sizes, count, first record)` for records `first` to `last`, some at once. `said` and `wanted`:
-    // the tokens of their hypotheses and of their references.
+    // `work(comparer, texts, sizes, count, first record)` for records `first` to `last`, some at once.
     template <typename Work>
-    void compare(const Records& records, std::size_t first, std::size_t last, const Token* said, const Token* wanted,
-                 const Work& work) {
+    void compare(const Records& records, std::size_t first, std::size_t last, const Work& work) {
         while (first < last) {
             const std::size_t begin = first, end = std::min(first + kTogether, last);
             texts_.clear();
             sizes_.clear();
             for (; first < end; ++first) {
-                const std::uint32_t length = records.hypotheses.length(first);
-                texts_.push_back({said, length, true});
-                said += length;
-                const std::int64_t to = records.rows[first + 1];
-                for (std::int64_t i = records.rows[first]; i < to; ++i) {
-                    const std::uint32_t other = records.references.length(static_cast<std::size_t>(i));
-                    texts_.push_back({wanted, other, true});
-                    wanted += other;
+                texts_.push_back({records.hypotheses.begin(first), records.hypotheses.length(first), true});
+                const auto from = static_cast<std::size_t>(records.rows[first]);
+                const auto to = static_cast<std::size_t>(records.rows[first + 1]);
+                for (std::size_t i = from; i < to; ++i) {
+                    texts_.push_back({records.references.begin(i), records.references.length(i), true});
                 }
-                sizes_.push_back(static_cast<std::uint32_t>(1 + to - records.rows[begin + sizes_.size()]));
+                sizes_.push_back(static_cast<std::uint32_t>(1 + to - from));
             }
             work(comparer_, texts_.data(), sizes_.data(), end - begin, begin);
         }
     }
 
 private:
-    RecordComparer<Token> comparer_;
-    std::vector<TokensOf<Token>> texts_;
+    RecordComparer<Id> comparer_;
+    std::vector<TokensOf<Id>> texts_;
     std::vector<std::uint32_t> sizes_;
+};
+
+// Some records of numbers that fit 16 bits.
+class SmallGroup {
+public:
+    explicit SmallGroup(const Machine& machine) : machine_(machine), comparer_(machine) {}
+
+    // `work(comparer, records, first record)`; not where a number does not fit. Returns whether all did.
+    template <typename Work>
+    bool compare(const Records& records, std::size_t first, std::size_t last, const Work& work) {
+        SmallTexts said, wanted;
+        const bool fit = narrow(records.hypotheses, records.said, first, last, said_, said) &&
+                         narrow(records.references, records.wanted, static_cast<std::size_t>(records.rows[first]),
+                                static_cast<std::size_t>(records.rows[last]), wanted_, wanted);
+        said.offsets += first;
+        if (fit) work(comparer_, SmallRecords{said, wanted, records.rows + first, last - first, nullptr}, first);
+        return fit;
+    }
+
+private:
+    bool narrow(const IdTexts& texts, const Small* packed, std::size_t first, std::size_t last, std::vector<Small>& out,
+                SmallTexts& found) const {
+        if (packed != nullptr) {
+            found = {packed + texts.offsets[first], texts.offsets, texts.offsets[first]};
+            return true;
+        }
+        const auto count = static_cast<std::size_t>(texts.offsets[last] - texts.offsets[first]);
+        if (out.size() < count + kShort) out.resize(count + kShort);
+        found = {out.data(), texts.offsets, texts.offsets[first]};
+        return machine_.narrow(texts.begin(first), count, out.data());
+    }
+
+    const Machine& machine_;
+    SmallComparer comparer_;
+    std::vector<Small> said_, wanted_;
 };
 
 // The same for all records, by `threads` threads. Numbers that fit 16 bits, as those of captions do, are compared as such.
@@ -94,23 +134,11 @@ void for_groups(const Records& records, const Machine& machine, int threads, Wor
     std::exception_ptr error;
     const auto serve = [&] {
         try {
-            Group<Id> wide(machine);
-            Group<Small> narrow(machine);
-            std::vector<Small> said, wanted;
-            const auto narrowed = [&](const IdTexts& texts, std::size_t first, std::size_t last, std::vector<Small>& out) {
-                const auto count = static_cast<std::size_t>(texts.offsets[last] - texts.offsets[first]);
-                if (out.size() < count + kShort) out.resize(count + kShort);
-                return machine.narrow(texts.begin(first), count, out.data());
-            };
+            Group wide(machine);
+            SmallGroup narrow(machine);
             for (std::size_t begin; (begin = next.fetch_add(kChunk)) < records.count();) {
                 const std::size_t end = std::min(begin + kChunk, records.count());
-                const auto from = static_cast<std::size_t>(records.rows[begin]);
-                const auto to = static_cast<std::size_t>(records.rows[end]);
-                if (narrowed(records.hypotheses, begin, end, said) && narrowed(records.references, from, to, wanted)) {
-                    narrow.compare(records, begin, end, said.data(), wanted.data(), work);
-                } else {
-                    wide.compare(records, begin, end, records.hypotheses.begin(begin), records.references.begin(from), work);
-                }
+                if (!narrow.compare(records, begin, end, work)) wide.compare(records, begin, end, work);
             }
         } catch (...) {
             const std::lock_guard lock(mutex);
@@ -129,11 +157,40 @@ void for_groups(const Records& records, const Machine& machine, int threads, Wor
     if (error) std::rethrow_exception(error);
 }
 
-nb::dict id_statistics(Integers ids, Offsets offsets, Integers other_ids, Offsets other_offsets, Offsets rows,
-                       const char* name, int threads) {
+// What is done with some records: all that is counted, or the subsequences alone.
+struct Counting {
+    void operator()(RecordComparer<Id>& comparer, const TokensOf<Id>* texts, const std::uint32_t* sizes, std::size_t count,
+                    std::size_t first) const {
+        comparer.compare(texts, sizes, count, columns.from(first, static_cast<std::size_t>(rows[first])));
+    }
+    void operator()(SmallComparer& comparer, const SmallRecords& records, std::size_t first) const {
+        comparer.compare(records, columns.from(first, static_cast<std::size_t>(rows[first])));
+    }
+
+    const std::int64_t* rows;
+    Columns columns;
+};
+
+struct Measuring {
+    void operator()(RecordComparer<Id>& comparer, const TokensOf<Id>* texts, const std::uint32_t* sizes, std::size_t count,
+                    std::size_t first) const {
+        comparer.subsequences(texts, sizes, count, lengths + rows[first]);
+    }
+    void operator()(SmallComparer& comparer, const SmallRecords& records, std::size_t first) const {
+        comparer.subsequences(records, lengths + rows[first]);
+    }
+
+    const std::int64_t* rows;
+    std::int32_t* lengths;
+};
+
+nb::dict id_statistics(Integers ids, SmallIntegers packed, Offsets offsets, Integers other_ids,
+                       SmallIntegers other_packed, Offsets other_offsets, Offsets rows, const char* name, int threads) {
     const Machine& machine = machine_of(name);
     check_threads(threads);
-    const Records records = records_of(texts_of(ids, offsets), texts_of(other_ids, other_offsets), rows);
+    Records records = records_of(texts_of(ids, offsets), texts_of(other_ids, other_offsets), rows);
+    records.said = small_of(packed, ids);
+    records.wanted = small_of(other_packed, other_ids);
     const std::size_t count = records.count(), pairs = records.pairs();
     std::vector<std::int32_t> length(count), length_lcs(count), closest(count), lcs(pairs), other(pairs), other_lcs(pairs);
     std::vector<Counts> best(count), matches(pairs);
@@ -141,9 +198,7 @@ nb::dict id_statistics(Integers ids, Offsets offsets, Integers other_ids, Offset
                           lcs.data(),    matches.data(),    other.data(), other_lcs.data()};
     {
         nb::gil_scoped_release released;
-        for_groups(records, machine, threads, [&](auto& comparer, auto* texts, auto* sizes, std::size_t some, std::size_t first) {
-            comparer.compare(texts, sizes, some, columns.from(first, static_cast<std::size_t>(records.rows[first])));
-        });
+        for_groups(records, machine, threads, Counting{records.rows, columns});
     }
     nb::dict arrays;
     arrays["offsets"] = array_of(std::vector<std::int64_t>(records.rows, records.rows + count + 1), {count + 1});
@@ -158,17 +213,17 @@ nb::dict id_statistics(Integers ids, Offsets offsets, Integers other_ids, Offset
     return arrays;
 }
 
-nb::object id_subsequences(Integers ids, Offsets offsets, Integers other_ids, Offsets other_offsets, Offsets rows,
-                           const char* name, int threads) {
+nb::object id_subsequences(Integers ids, SmallIntegers packed, Offsets offsets, Integers other_ids,
+                           SmallIntegers other_packed, Offsets other_offsets, Offsets rows, const char* name, int threads) {
     const Machine& machine = machine_of(name);
     check_threads(threads);
-    const Records records = records_of(texts_of(ids, offsets), texts_of(other_ids, other_offsets), rows);
+    Records records = records_of(texts_of(ids, offsets), texts_of(other_ids, other_offsets), rows);
+    records.said = small_of(packed, ids);
+    records.wanted = small_of(other_packed, other_ids);
     std::vector<std::int32_t> lengths(records.pairs());
     {
         nb::gil_scoped_release released;
-        for_groups(records, machine, threads, [&](auto& comparer, auto* texts, auto* sizes, std::size_t some, std::size_t first) {
-            comparer.subsequences(texts, sizes, some, lengths.data() + records.rows[first]);
-        });
+        for_groups(records, machine, threads, Measuring{records.rows, lengths.data()});
     }
     const std::size_t pairs = lengths.size();
     return array_of(std::move(lengths), {pairs});
@@ -188,10 +243,13 @@ public:
         Batch batch;
         for (std::size_t text = 0; text < texts.size();) {
             batch.clear();
-            for (; text < texts.size() && batch.bytes < kBytes; ++text) gather_text(texts[text], way, batch);
+            for (; text < texts.size() && !batch.full(); ++text) {
+                texts.ask_for_text(text + kAhead);
+                gather_text(texts[text], way, batch);
+            }
             {
                 nb::gil_scoped_release released;
-                numbering_.add(batch.texts.data(), batch.texts.size(), ids, offsets);
+                numbering_.add(batch.texts(), batch.count(), ids, offsets);
             }
             if (PyErr_CheckSignals() != 0) throw nb::python_error();
         }

@@ -21,17 +21,17 @@ nb::dict set_statistics(nb::object given, nb::object given_references, nb::calla
     for (std::size_t record = 0; record < records;) {
         batch.clear();
         const std::size_t first = record, pairs = united.size();
-        while (record < records && batch.bytes < kBytes && batch.sizes.size() < kRecords) {
-            gather_record(hypotheses[record], row_of(references[record]), way, batch);
+        while (record < records && !batch.full()) {
+            gather_record(hypotheses, references, record, way, batch);
             ++record;
         }
         {
             nb::gil_scoped_release released;
-            const std::size_t all = pairs + batch.texts.size() - batch.sizes.size();
+            const std::size_t all = pairs + batch.count() - batch.sizes.size();
             of_reference.resize(2 * all);
             shared.resize(2 * all);
             united.resize(all);
-            const Text* texts = batch.texts.data();
+            const Text* texts = batch.texts();
             std::size_t pair = pairs;
             for (std::size_t i = 0; i < batch.sizes.size(); ++i) {
                 comparer.compare(texts, batch.sizes[i] - 1, {of_hypothesis.data() + 2 * (first + i), of_reference.data() + 2 * pair,

@@ -8,6 +8,7 @@
 #include "machine.hpp"
 #include "prepared.hpp"
 #include "records.hpp"
+#include "small.hpp"
 #include "tokens.hpp"
 
 namespace m4i {
@@ -16,7 +17,7 @@ namespace m4i {
 class Comparer {
 public:
     Comparer(Tokeniser tokeniser, const Machine& machine)
-        : tokeniser_(tokeniser), tokens_(tokeniser, machine), apart_(tokeniser, machine), records_(machine) {}
+        : tokeniser_(tokeniser), tokens_(tokeniser, machine), apart_(tokeniser, machine), records_(machine), small_(machine) {}
 
     // `texts`: each record's hypothesis and then its references; `sizes`: texts of each record, at least one.
     // Records that fit the first-level cache together are best.
@@ -27,10 +28,12 @@ public:
                  Columns columns);
 
 private:
+    void compare_small(std::size_t records, const Prepared& references, std::size_t first, Columns columns);
+
     // Splits at single spaces what is not single-spaced; `apart(record, text, size)` puts a record's texts into
     // apart_texts_.
     template <typename Apart>
-    void compare_texts(const std::uint32_t* sizes, std::size_t records, Columns columns, Apart apart);
+    void split_twice(const std::uint32_t* sizes, std::size_t records, Columns columns, Apart apart);
 
     Tokeniser tokeniser_;
     TokenStream tokens_;
@@ -39,6 +42,9 @@ private:
     std::vector<Tokens> apart_texts_;
     std::vector<std::uint32_t> sizes_;
     RecordComparer<Key> records_;
+    SmallComparer small_;
+    std::vector<Small> said_;  // the hypotheses' tokens, and kShort more
+    std::vector<std::int64_t> said_offsets_;
 };
 
 }  // namespace m4i

@@ -134,7 +134,7 @@ bool Rewriter::read(std::vector<Line>& lines, std::size_t most) {
         document_.width == 1
             ? run(reader_of(static_cast<const unsigned char*>(document_.data), document_.size, false), &lines, most)
             : run(reader_of(static_cast<const char16_t*>(document_.data), document_.size, false), &lines, most);
-    if (!more && lines.size() < most) lines.push_back(end_line());
+    if (!more) lines.push_back(end_line());  // also beyond `most`: no line may be left begun
     return more && lines.size() < most;
 }
 

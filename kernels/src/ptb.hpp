@@ -39,8 +39,8 @@ public:
     // One text by itself; ends of lines in it are nothing.
     Line alone(const Units& units);
 
-    // A document, from its first unit on: each call appends some more lines, until there are `most` in all or the
-    // document ends, whose last line ends with it. Gives whether there is more.
+    // A document, from its first unit on: each call appends some more lines, until there are `most` in all (a tag may
+    // bring more) or the document ends, whose last line ends with it. Gives whether to call again for what is missing.
     void open(const Units& units);
     bool read(std::vector<Line>& lines, std::size_t most);
 

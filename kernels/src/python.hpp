@@ -4,6 +4,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
@@ -23,21 +24,45 @@ namespace nb = nanobind;
 inline constexpr std::size_t kRecords = 256;
 inline constexpr std::size_t kBytes = std::size_t{1} << 17;
 
-struct Batch {
+// Records on their way: their texts one after the other, and the objects that hold them.
+class Batch {
+public:
+    Batch() = default;
+    Batch(const Batch&) = delete;
+    Batch& operator=(const Batch&) = delete;
     ~Batch() { clear(); }
 
+    // Needs the GIL.
     void clear() {
-        for (PyObject* const object : kept) Py_DECREF(object);
-        kept.clear();
-        texts.clear();
+        for (std::size_t i = 0; i < used_; ++i) Py_DECREF(kept_[i]);
+        used_ = bytes_ = 0;
         sizes.clear();
-        bytes = 0;
     }
 
-    std::vector<PyObject*> kept;
-    std::vector<Text> texts;
+    // Takes the reference to `object`.
+    void add(PyObject* object, const Text& text, std::size_t bytes) {
+        if (used_ == texts_.size()) [[unlikely]] grow();
+        kept_[used_] = object;
+        texts_[used_] = text;
+        ++used_;
+        bytes_ += bytes;
+    }
+
+    bool full() const { return bytes_ >= kBytes || sizes.size() >= kRecords; }
+    const Text* texts() const { return texts_.data(); }
+    std::size_t count() const { return used_; }
+
     std::vector<std::uint32_t> sizes;  // texts a record, the hypothesis included
-    std::size_t bytes = 0;
+
+private:
+    [[gnu::noinline]] void grow() {
+        kept_.resize(2 * used_ + 64);
+        texts_.resize(2 * used_ + 64);
+    }
+
+    std::vector<PyObject*> kept_;
+    std::vector<Text> texts_;
+    std::size_t used_ = 0, bytes_ = 0;
 };
 
 // How texts become bytes: ASCII as it is, the rest (and what the tokeniser says) through Python; of ptb all as it is.
@@ -46,35 +71,45 @@ struct Way {
     const nb::callable& encode;
 };
 
-// Strings of other classes than str itself are the caller's to copy: such a class may lower or encode in its own way.
-inline void gather_text(PyObject* text, const Way& way, Batch& batch) {
-    if (!PyUnicode_CheckExact(text)) throw nb::type_error("a text is not a plain string");
-    Py_INCREF(text);
-    batch.kept.push_back(text);
-    if (PyUnicode_IS_COMPACT_ASCII(text)) {
-        const auto* const data = static_cast<const char*>(PyUnicode_DATA(text));
-        const auto size = static_cast<std::size_t>(PyUnicode_GET_LENGTH(text));
-        if (!needs_python(way.tokeniser, data, size)) {
-            batch.texts.push_back({data, size, false});
-            batch.bytes += size;
-            return;
-        }
-    }
+// A text that the core does not read as it is.
+[[gnu::noinline]] inline void gather_other_text(PyObject* text, const Way& way, Batch& batch) {
     if (way.tokeniser == Tokeniser::ptb) {
         const auto width = static_cast<std::uint8_t>(PyUnicode_KIND(text));
         const auto size = static_cast<std::size_t>(PyUnicode_GET_LENGTH(text));
         Py_INCREF(text);
-        batch.kept.push_back(text);
-        batch.texts.push_back({static_cast<const char*>(PyUnicode_DATA(text)), size, false, width});
-        batch.bytes += size * width;
+        batch.add(text, {static_cast<const char*>(PyUnicode_DATA(text)), size, false, width}, size * width);
         return;
     }
     nb::object encoded = way.encode(nb::borrow<nb::object>(text));
     if (!PyBytes_Check(encoded.ptr())) throw nb::type_error("a tokeniser gave no bytes");
     const auto size = static_cast<std::size_t>(PyBytes_GET_SIZE(encoded.ptr()));
-    batch.texts.push_back({PyBytes_AS_STRING(encoded.ptr()), size, true});
-    batch.bytes += size;
-    batch.kept.push_back(encoded.release().ptr());
+    const char* const data = PyBytes_AS_STRING(encoded.ptr());
+    batch.add(encoded.release().ptr(), {data, size, true}, size);
+}
+
+// Strings of other classes than str itself are the caller's to copy: such a class may lower or encode in its own way.
+inline void gather_text(PyObject* text, const Way& way, Batch& batch) {
+    if (!PyUnicode_CheckExact(text)) throw nb::type_error("a text is not a plain string");
+    if (PyUnicode_IS_COMPACT_ASCII(text)) [[likely]] {
+        const auto* const data = static_cast<const char*>(PyUnicode_DATA(text));
+        const auto size = static_cast<std::size_t>(PyUnicode_GET_LENGTH(text));
+        if (!needs_python(way.tokeniser, data, size)) {
+            Py_INCREF(text);
+            batch.add(text, {data, size, false}, size);
+            return;
+        }
+    }
+    gather_other_text(text, way, batch);
+}
+
+// Texts are scattered over memory, and all of them are more than a cache holds: asked for some records ahead.
+inline constexpr std::size_t kAhead = 8;
+inline constexpr Py_ssize_t kMostAsked = 16;  // of a row
+
+// A string's header and some 100 characters.
+inline void ask_for(const PyObject* text) {
+    const auto* const memory = reinterpret_cast<const char*>(text);
+    for (const std::size_t at : {0, 64}) __builtin_prefetch(memory + at);
 }
 
 // A list or tuple. A list may be changed by others whenever Python runs.
@@ -90,6 +125,19 @@ public:
     PyObject* operator[](std::size_t i) const {
         if (i >= size()) throw nb::value_error("a list was changed while it was read");
         return PySequence_Fast_ITEMS(rows_.ptr())[i];
+    }
+
+    // Asks for the i-th item, if there is one: for a string, or for a row of strings.
+    void ask_for_text(std::size_t i) const {
+        if (i < size()) ask_for((*this)[i]);
+    }
+    void ask_for_row(std::size_t i) const {
+        if (i + kAhead < size()) __builtin_prefetch((*this)[i + kAhead]);
+        if (i >= size()) return;
+        PyObject* const row = (*this)[i];
+        if (!PyList_CheckExact(row) && !PyTuple_CheckExact(row)) return;
+        PyObject* const* const texts = PySequence_Fast_ITEMS(row);
+        for (Py_ssize_t k = 0; k < std::min(PySequence_Fast_GET_SIZE(row), kMostAsked); ++k) ask_for(texts[k]);
     }
 
 private:
@@ -111,11 +159,13 @@ inline void gather_row(const nb::object& row, const Way& way, Batch& batch) {
     }
 }
 
-inline void gather_record(PyObject* hypothesis, const nb::object& row, const Way& way, Batch& batch) {
-    const std::size_t before = batch.texts.size();
-    gather_text(hypothesis, way, batch);
-    gather_row(row, way, batch);
-    batch.sizes.push_back(static_cast<std::uint32_t>(batch.texts.size() - before));
+inline void gather_record(const Rows& hypotheses, const Rows& references, std::size_t record, const Way& way, Batch& batch) {
+    hypotheses.ask_for_text(record + kAhead);
+    references.ask_for_row(record + kAhead);
+    const std::size_t before = batch.count();
+    gather_text(hypotheses[record], way, batch);
+    gather_row(row_of(references[record]), way, batch);
+    batch.sizes.push_back(static_cast<std::uint32_t>(batch.count() - before));
 }
 
 template <typename T>

@@ -15,10 +15,36 @@ namespace {
 constexpr int kStemmedBits = 12;  // remembered stems: captions have few words
 constexpr std::size_t kMostNumbered = std::size_t{1} << 15;  // an interner beyond this leaves the second-level cache
 
-std::size_t whole_blocks(std::size_t size) { return (size + kBlock - 1) / kBlock * kBlock; }
+std::size_t blocks_of(std::size_t size) { return size / kBlock * kBlock + kBlock; }  // with a byte behind
+
+Alphabet alphabet_of(Tokeniser tokeniser) {
+    switch (tokeniser) {
+        case Tokeniser::words:
+            return Alphabet::words;
+        case Tokeniser::rouge_score:
+        case Tokeniser::porter:
+            return Alphabet::rouge_score;
+        default:
+            return Alphabet::whitespace;
+    }
+}
 
 bool joined_by_spaces(Tokeniser tokeniser) {
     return tokeniser != Tokeniser::whitespace && !splits_twice(tokeniser);
+}
+
+// How many bytes stand before the next zero byte.
+std::size_t bytes_before_zero(const char* begin) {
+    if constexpr (std::endian::native == std::endian::little) {
+        for (std::size_t at = 0;; at += 8) {
+            std::uint64_t word;
+            std::memcpy(&word, begin + at, sizeof word);
+            const std::uint64_t zeros = (word - 0x0101010101010101u) & ~word & 0x8080808080808080u;
+            if (zeros != 0) return at + static_cast<std::size_t>(std::countr_zero(zeros)) / 8;
+        }
+    } else {
+        return std::strlen(begin);
+    }
 }
 
 }  // namespace
@@ -30,9 +56,7 @@ bool needs_python(Tokeniser tokeniser, const char* text, std::size_t size) {
 void TokenStream::make_room(std::size_t bytes, std::size_t tokens) {
     if (bytes >= std::size_t{1} << 32) throw std::length_error("texts that are compared together hold 4 GiB");
     if (bytes_.size() < bytes) bytes_.resize(bytes);
-    if (starts_.size() < tokens) {
-        starts_.resize(tokens);
-        ends_.resize(tokens);
+    if (keys_.size() < tokens) {
         others_.resize(tokens);
         keys_.resize(tokens);
     }
@@ -78,91 +102,92 @@ void TokenStream::fill(const Text* texts, std::size_t count, Numbers numbers) {
     texts = rewritten(texts, count);
     std::size_t bytes = kBlock, tokens = kBlock;
     for (std::size_t i = 0; i < count; ++i) {
-        bytes += whole_blocks(texts[i].size);
+        bytes += blocks_of(texts[i].size);
         // Where no space is needed between tokens, each byte may be one.
         tokens += tokeniser_ == Tokeniser::mteval_13a ? texts[i].size + 1 : texts[i].size / 2 + 1;
     }
     make_room(bytes, tokens);
-    offsets_.assign(1, 0);
-    single_spaced_.assign(count, 0);
+    offsets_.resize(count + 1);
+    offsets_[0] = 0;
+    single_spaced_.resize(count);
 
-    const bool runs = tokeniser_ == Tokeniser::rouge_score || tokeniser_ == Tokeniser::porter;
-    const Alphabet alphabet = tokeniser_ == Tokeniser::words ? Alphabet::words
-                              : runs                         ? Alphabet::rouge_score
-                                                             : Alphabet::whitespace;
-    std::size_t at = 0, known = 0;
-    bool nul = false;
-    for (std::size_t i = 0; i < count; ++i) {
-        const Text& text = texts[i];
-        std::uint32_t* const starts = starts_.data() + known;
-        std::uint32_t* const ends = ends_.data() + known;
-        std::size_t found;
-        if (text.ready) {
-            std::memcpy(bytes_.data() + at, text.data, text.size);
-            bool single = false;
-            found = split_utf8({bytes_.data() + at, text.size, true}, starts, ends, &single);
-            single_spaced_[i] = single;
-            for (std::size_t token = 0; token < found; ++token) {
-                starts[token] += static_cast<std::uint32_t>(at);
-                ends[token] += static_cast<std::uint32_t>(at);
-            }
-            nul |= std::memchr(text.data, '\0', text.size) != nullptr;
-        } else if (tokeniser_ == Tokeniser::mteval_13a) {
-            std::memcpy(bytes_.data() + at, text.data, text.size);
-            found = split_13a(machine_, text.data, text.size, static_cast<std::uint32_t>(at), starts, ends);
-            nul |= std::memchr(text.data, '\0', text.size) != nullptr;
-        } else {
-            Spaces spaces;
-            found = machine_.scan(alphabet, text.data, text.size, bytes_.data() + at, static_cast<std::uint32_t>(at),
-                                  starts, ends, &spaces);
-            // One space between any two tokens, none outside, and no other white space.
-            single_spaced_[i] = found > 0 && spaces.any == found - 1 && spaces.plain == found - 1 &&
-                                starts[0] == at && ends[found - 1] == at + text.size;
-            nul |= spaces.nul != 0;
+    Cutting out{keys_.data(), offsets_.data() + 1, single_spaced_.data(), others_.data(), bytes_.data()};
+    while (true) {
+        if (tokeniser_ != Tokeniser::mteval_13a) {
+            machine_.cut(alphabet_of(tokeniser_), texts + out.texts, count - out.texts, out);
         }
-        at += whole_blocks(text.size);
-        known += found;
-        offsets_.push_back(known);
+        if (out.texts == count) break;
+        out.tokens += split(texts[out.texts], bytes_.data() + out.at, out.tokens, &single_spaced_[out.texts]);
+        offsets_[++out.texts] = out.tokens;
     }
-    const std::size_t listed =
-        machine_.pack(bytes_.data(), starts_.data(), ends_.data(), known, keys_.data(), others_.data());
-    number_others(0, known, listed, nul);
-    if (tokeniser_ == Tokeniser::porter) stem_all(known);
+    if (tokeniser_ == Tokeniser::porter) stem_all(out.tokens);
+    for (std::size_t i = 0; i < out.listed; ++i) {
+        char* const word = bytes_.data() + others_[i].begin;
+        const std::size_t length = 9 + bytes_before_zero(word + 9);
+        Key key = number(word, length);
+        if (tokeniser_ == Tokeniser::porter) {
+            Stemmed& known = stemmed(key);
+            if (known.token != key || key == kUnknown) known = {key, stem_of(word, length)};
+            key = known.stem;
+        }
+        keys_[others_[i].token] = key;
+    }
 }
 
-// rouge-score stems words of more than three letters; those are all whose fourth byte is set, and the numbered ones.
+// Texts that cut() does not know: of 13a, not ASCII, or with a NUL. Returns how many tokens there are.
+std::size_t TokenStream::split(const Text& text, char* bytes, std::size_t known, char* single) {
+    if (starts_.size() < text.size + 1) {
+        starts_.resize(text.size + 1);
+        ends_.resize(text.size + 1);
+        indices_.resize(text.size + 1);
+    }
+    std::memcpy(bytes, text.data, text.size);
+    bool single_spaced = false;
+    const std::size_t found = text.ready || tokeniser_ != Tokeniser::mteval_13a
+                                  ? split_utf8({bytes, text.size, true}, starts_.data(), ends_.data(), &single_spaced)
+                                  : split_13a(machine_, text.data, text.size, 0, starts_.data(), ends_.data());
+    *single = single_spaced;
+    Key* const keys = keys_.data() + known;
+    const std::size_t listed = machine_.pack(bytes, starts_.data(), ends_.data(), found, keys, indices_.data());
+    const auto number_one = [&](std::size_t token) {
+        keys[token] = number(bytes + starts_[token], ends_[token] - starts_[token]);
+    };
+    for (std::size_t i = 0; i < listed; ++i) number_one(indices_[i]);
+    if (std::memchr(text.data, '\0', text.size) == nullptr) return found;
+    for (std::size_t token = 0; token < found; ++token) {
+        if (std::memchr(bytes + starts_[token], '\0', ends_[token] - starts_[token]) != nullptr) number_one(token);
+    }
+    return found;
+}
+
+// rouge-score stems words of more than three letters; of those that are their own key, all whose fourth byte is set.
 void TokenStream::stem_all(std::size_t count) {
-    if (stemmed_.empty()) stemmed_.assign(std::size_t{1} << kStemmedBits, {kNone, kNone});
     for (std::size_t token = 0; token < count; ++token) {
         const Key key = keys_[token];
         if (key >> 24 == 0) continue;
-        Stemmed& known = stemmed_[(key * 0x9E3779B97F4A7C15ull) >> (64 - kStemmedBits)];
-        if (known.token != key || key == kUnknown) {
-            char* const word = bytes_.data() + starts_[token];
-            const std::size_t length = stem(word, ends_[token] - starts_[token]);
-            Key stem_key = 0;
-            if (length > sizeof stem_key) {
-                stem_key = number(word, length);
-            } else {
-                for (std::size_t i = 0; i < length; ++i) {
-                    stem_key |= Key{static_cast<unsigned char>(word[i])} << (8 * i);
-                }
-            }
-            known = {key, stem_key};
+        Stemmed& known = stemmed(key);
+        if (known.token != key) {
+            char word[sizeof key];
+            std::size_t length = 0;
+            for (Key left = key; left != 0; left >>= 8) word[length++] = static_cast<char>(left);
+            known = {key, stem_of(word, length)};
         }
         keys_[token] = known.stem;
     }
 }
 
-void TokenStream::number_others(std::size_t begin, std::size_t end, std::size_t listed, bool nul) {
-    const auto number_one = [&](std::size_t token) {
-        keys_[token] = number(bytes_.data() + starts_[token], ends_[token] - starts_[token]);
-    };
-    for (std::size_t i = 0; i < listed; ++i) number_one(others_[i]);
-    if (!nul) return;
-    for (std::size_t token = begin; token < end; ++token) {
-        if (std::memchr(bytes_.data() + starts_[token], '\0', ends_[token] - starts_[token]) != nullptr) number_one(token);
-    }
+TokenStream::Stemmed& TokenStream::stemmed(Key key) {
+    if (stemmed_.empty()) stemmed_.assign(std::size_t{1} << kStemmedBits, {kNone, kNone});
+    return stemmed_[(key * 0x9E3779B97F4A7C15ull) >> (64 - kStemmedBits)];
+}
+
+// The key of a word's stem. The word is overwritten.
+Key TokenStream::stem_of(char* word, std::size_t length) {
+    length = stem(word, length);
+    Key key = 0;
+    if (length > sizeof key) return number(word, length);
+    for (std::size_t i = 0; i < length; ++i) key |= Key{static_cast<unsigned char>(word[i])} << (8 * i);
+    return key;
 }
 
 std::size_t TokenStream::split_utf8(const Text& text, std::uint32_t* starts, std::uint32_t* ends, bool* single) const {
@@ -207,7 +232,6 @@ void TokenStream::fill_split_at_spaces(const Text* texts, std::size_t count, Num
         }
         offsets_.push_back(keys_.size());
     }
-    starts_.clear();  // the next fill() makes room anew
 }
 
 template <typename Token>

@@ -24,15 +24,6 @@ inline bool splits_twice(Tokeniser tokeniser) {
 // Whether Python must see an ASCII text too: 13a replaces parts of some before it looks for tokens.
 bool needs_python(Tokeniser tokeniser, const char* text, std::size_t size);
 
-// `ready`: not ASCII, so Python has seen it (never for ptb). For whitespace and coco_space it is the text itself in UTF-8,
-// lone surrogates passed through; for the others it holds the tokens (of porter, not yet stemmed), joined by spaces.
-struct Text {
-    const char* data;
-    std::size_t size;
-    bool ready;
-    std::uint8_t width = 0;  // for ptb, which reads any text: bytes of a unit, `size` counts units; 0 for ASCII
-};
-
 // Who numbers the tokens that are not their own key: an interner that learns them, or one that is only asked (what it does
 // not know gets kUnknown), or, where neither is given, the stream's own.
 struct Numbers {
@@ -76,8 +67,10 @@ private:
     Key number(const char* begin, std::size_t length);
     void make_room(std::size_t bytes, std::size_t tokens);
     std::size_t split_utf8(const Text& text, std::uint32_t* starts, std::uint32_t* ends, bool* single) const;
+    std::size_t split(const Text& text, char* bytes, std::size_t known, char* single);
     void stem_all(std::size_t count);
-    void number_others(std::size_t begin, std::size_t end, std::size_t listed, bool nul);
+    Stemmed& stemmed(Key key);
+    Key stem_of(char* word, std::size_t length);
 
     Tokeniser tokeniser_;
     const Machine& machine_;
@@ -89,9 +82,8 @@ private:
     std::vector<Text> rewritten_;
     std::vector<ptb::Line> lines_;
     std::vector<char> bytes_;
-    std::vector<std::uint32_t> starts_;
-    std::vector<std::uint32_t> ends_;
-    std::vector<std::uint32_t> others_;
+    std::vector<Other> others_;
+    std::vector<std::uint32_t> starts_, ends_, indices_;  // of split()
     std::vector<Key> keys_;
     std::vector<std::size_t> offsets_;
     std::vector<char> single_spaced_;

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated, NoReturn
+from typing import Annotated, Final, NoReturn
 
 import typer
 
@@ -76,6 +76,10 @@ app.add_typer(bench.app, name="bench")
 app.command("doctor", short_help="What is installed and what really runs.")(doctor.doctor)
 
 
+GOES_ON: Final = frozenset({"attack", "audit", "demo", "encode", "evaluate", "overlap", "query", "report", "train"})
+"""Commands that work in a folder where what was finished stands, so that the same command goes on there."""
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; exit code 0, 1 (the machine or a model failed), 2 (the user can mend it), 130 (Ctrl-C)."""
     _print_utf8()
@@ -104,10 +108,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except SystemExit as end:
         # Typer ends the process itself for these two, without a word that would help.
         if end.code == 130:
-            print("interrupted; what was finished is kept: go on with the same command", file=sys.stderr)
+            print(_interrupted(sys.argv[1:] if arguments is None else arguments), file=sys.stderr)
         elif isinstance(end.__context__, BrokenPipeError):
             _reader_gone()
         raise
+
+
+def _interrupted(arguments: Sequence[str]) -> str:
+    command = next((each for each in arguments if not each.startswith("-")), "")
+    if command in GOES_ON:
+        return "interrupted; what was finished is kept: go on with the same command"
+    return "interrupted; nothing of it is kept: the same command begins anew"
 
 
 def _reader_gone() -> NoReturn:

@@ -24,7 +24,8 @@ def overlap(
     recipe: Annotated[
         str,
         typer.Option(
-            help="Definition of ROUGE and BLEU: coco or rouge-score; coco/mean, coco/coco-space and the like also work."
+            help="Definition of ROUGE and BLEU: coco, rouge-score, sacrebleu, nltk or m4i; coco/mean, coco/ptb-exact "
+            "and the like also work."
         ),
     ] = "coco",
     reduce: Annotated[

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from m4i_fast.errors import ConfigError, RunFailed
 from m4i_fast.report.csv import cell
-from m4i_fast.runs import atomic_path
+from m4i_fast.runs import atomic_path, sweep_dead
 
 __all__ = ["SUFFIXES", "ScoreWriter", "open_score_file", "score_format"]
 
@@ -65,6 +65,8 @@ def score_format(path: Path) -> str:
 def open_score_file(path: Path, names: Sequence[str], metadata: Mapping[str, str]) -> Iterator[ScoreWriter]:
     """A table that gets its name when the block ends well; after an error nothing of it is left.
 
+    After a kill its temporary file is, until the next table of this name is opened.
+
     Args:
         path: the file; its suffix says the format.
         names: F metrics.
@@ -76,6 +78,7 @@ def open_score_file(path: Path, names: Sequence[str], metadata: Mapping[str, str
     """
     kinds: dict[str, Callable[..., ScoreWriter]] = {"parquet": _Parquet, "csv": _Csv, "jsonl": _Jsonl}
     kind = kinds[score_format(path)]
+    sweep_dead(path)
     with atomic_path(path) as temporary:
         writer = kind(temporary, names, metadata)
         try:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
+import os
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
@@ -51,25 +53,32 @@ def score_files(
         references: as for ``m4i_fast.data.pairs.open_pairs``.
         settings: recipes and intervals.
         out: ``.parquet``, ``.csv`` or ``.jsonl``; None for the summary alone.
-        again: replace ``out`` where it stands.
+        again: replace ``out`` where it stands; never where it is one of the files that are read.
 
     Raises:
         ConfigError: an unknown recipe, one that is given twice, or an unknown kind of table.
         DataError: the files cannot be read or joined; nothing is written then.
-        RunError: ``out`` stands there already.
+        RunError: ``out`` stands there already, is read from, or its folder is missing.
     """
     from m4i_fast.data.pairs import open_pairs
     from m4i_fast.progress import progress
+    from m4i_fast.query.stopping import stopping_cleanly
 
     started = time.perf_counter()
     recipes = _recipes(settings)
     if out is not None:
+        _need_no_input(out, hypotheses, references)
         _need_absent(out, again=again)
     summary = _Summary(recipes)
     pairs = open_pairs(hypotheses, references)
     first = next(pairs.blocks, None)  # a file that is refused at its beginning leaves nothing behind
     blocks = chain([] if first is None else [first], pairs.blocks)
-    with _no_collector(), _table(out, recipes) as table, progress("scoring", pairs.expected) as advance:
+    with (
+        stopping_cleanly(),
+        _no_collector(),
+        _table(out, recipes) as table,
+        progress("scoring", pairs.expected) as advance,
+    ):
         for block in blocks:
             values = summary.add(block)
             if table is not None:
@@ -211,12 +220,36 @@ def _recipes(settings: ScoreSettings) -> dict[str, Recipe]:
     return found
 
 
+def _need_no_input(out: Path, hypotheses: str, references: Sequence[Path]) -> None:
+    """Hold that ``out`` is none of the files that are read, by whatever name or link, or as the standard input."""
+    try:
+        there = out.stat()
+    except OSError:  # it does not stand there, or what is wrong with it shows below
+        return
+    for name in (hypotheses, *map(str, references)):
+        with suppress(OSError, ValueError):  # a file that is not there is said when it is read
+            read = _standard_input() if name == "-" else Path(name).stat()
+            if read is not None and os.path.samestat(there, read):
+                raise RunError(
+                    f"this is the file that '{name}' is read from", where=out, cure="Choose another name with --out."
+                )
+
+
+def _standard_input() -> os.stat_result | None:
+    """What the standard input is; None where it is no file of the system's."""
+    fileno = getattr(sys.stdin, "fileno", None)
+    return None if fileno is None else os.fstat(fileno())
+
+
 def _need_absent(out: Path, *, again: bool) -> None:
     from m4i_fast.report.score_files import score_format
 
     score_format(out)
     if out.is_dir():
         raise RunError("this is a folder", where=out, cure="Give the name of a file, such as scores.parquet.")
+    if not out.parent.is_dir():
+        # atomic_path would make it, and a name with a typing error would be a new folder somewhere.
+        raise RunError("no such folder", where=out.parent, cure="Make it first, or choose another name with --out.")
     if out.exists() and not again:
         raise RunError("it stands there already", where=out, cure="Choose another name, or replace it with --again.")
 

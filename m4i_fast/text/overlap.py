@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from m4i_fast.kernels.backend import PreparedReferences, overlap_scores, overlap_statistics, set_statistics
+from m4i_fast.errors import ConfigError
+from m4i_fast.kernels.backend import Formula, PreparedReferences, overlap_scores, overlap_statistics, set_statistics
 from m4i_fast.kernels.ids import TokenIds, id_statistics
-from m4i_fast.kernels.statistics import OverlapStatistics
-from m4i_fast.kernels.texts import as_rows, as_tuple, plain_texts, read_once
-from m4i_fast.text.ptb import ptb_tokenise
-from m4i_fast.text.recipes import COLUMNS, IDS, SUM_COMPENSATES, Recipe, recipe_named, scores
+from m4i_fast.kernels.statistics import OverlapStatistics, SetStatistics
+from m4i_fast.kernels.texts import as_tuple, check_lengths, plain_texts, read_once
+from m4i_fast.text.ptb import ptb_document
+from m4i_fast.text.recipes import COLUMNS, IDS, RECIPES, SUM_COMPENSATES, Recipe, recipe_named, scores
 
 __all__ = ["Counted", "OverlapTable", "References", "counted", "overlap", "overlap_ids", "overlaps"]
 
@@ -90,16 +92,37 @@ def _tables(
         # All must count the same, whatever another thread does to the lists.
         hypotheses, references = read_once(hypotheses, references)
     sets = set_statistics(hypotheses, references) if need_sets else None
+
+    def given(recipe: Recipe) -> _Given:
+        said, wanted, tokeniser = _as_tokenised(hypotheses, references, recipe)
+        return _Given(
+            lambda formulas: overlap_scores(said, wanted, formulas, tokeniser=tokeniser, exact_sum=SUM_COMPENSATES),
+            lambda: overlap_statistics(said, wanted, tokeniser=tokeniser),
+        )
+
+    return _by_tokeniser(recipes, given, sets)
+
+
+class _Given(NamedTuple):
+    """Texts that are ready for one tokeniser: their scores in one go where that can be done, and their counts."""
+
+    scores: Callable[[list[Formula]], list[npt.NDArray[np.float64]] | None]
+    counts: Callable[[], OverlapStatistics]
+
+
+def _by_tokeniser(
+    recipes: Sequence[Recipe], given: Callable[[Recipe], _Given], sets: SetStatistics | None
+) -> list[OverlapTable]:
+    """A table a recipe; those of one tokeniser share ``given`` and its counting."""
     values: dict[int, npt.NDArray[np.float64]] = {}
     for tokeniser in {recipe.tokeniser: None for recipe in recipes}:
         some = {i: recipe for i, recipe in enumerate(recipes) if recipe.tokeniser == tokeniser}
-        said, wanted, kernel_tokeniser = _as_tokenised(hypotheses, references, next(iter(some.values())))
+        texts = given(next(iter(some.values())))
         tables = None
         if not any(recipe.counts_sets for recipe in some.values()):
-            formulas = [recipe.formula for recipe in some.values()]
-            tables = overlap_scores(said, wanted, formulas, tokeniser=kernel_tokeniser, exact_sum=SUM_COMPENSATES)
+            tables = texts.scores([recipe.formula for recipe in some.values()])
         if tables is None:
-            counts = overlap_statistics(said, wanted, tokeniser=kernel_tokeniser)
+            counts = texts.counts()
             tables = [scores(counts, recipe, sets) for recipe in some.values()]
         values.update(zip(some, tables, strict=True))
     return [OverlapTable(COLUMNS, values[i], recipe.signature) for i, recipe in enumerate(recipes)]
@@ -118,6 +141,8 @@ def counted(
     hypotheses: Sequence[str], references: Sequence[Sequence[str]], recipes: Sequence[Recipe]
 ) -> tuple[Counted, ...]:
     """As ``overlaps``, with the integers too: what a corpus is scored by."""
+    if any(each.counts_sets for each in recipes) or len({each.tokeniser for each in recipes}) > 1:
+        hypotheses, references = read_once(hypotheses, references)  # as in _tables
     counts: dict[str, OverlapStatistics] = {}
     for each in recipes:
         if each.tokeniser not in counts:
@@ -162,53 +187,95 @@ class References:
 
     Args:
         references: N lists of reference captions; a list may be empty.
-        recipe: as for ``overlap``; so are ``tokeniser`` and ``reduce``.
+        recipe: as for ``overlap``, or several; those of one tokeniser share their references and their counting.
+        tokeniser: of all of them, as for ``overlap``.
+        reduce: of all of them, as for ``overlap``.
 
     Raises:
         DataError: something is not a string (says which).
-        ConfigError: no such recipe, tokeniser or reduction, or ``M4I_FAST_KERNELS`` is wrong.
+        ConfigError: no such recipe, tokeniser or reduction, no recipe at all, or ``M4I_FAST_KERNELS`` is wrong.
 
     >>> references = References([["a dog runs fast", "the dog"], ["a cat"]])
     >>> for said in (["a dog runs", "a cat"], ["a dog", "two cats"]):
     ...     references.score(said).values[:, 2].round(3).tolist()
     [0.836, 1.0]
-    [0.75, 0.0]
+    [0.629, 0.0]
+    >>> both = References([["a dog runs fast"]], recipe=["coco", "rouge-score/words"])
+    >>> [table.values[0, 2].round(3).item() for table in both.scores(["a dog runs"])]
+    [0.836, 0.857]
     """
 
     def __init__(
         self,
         references: Sequence[Sequence[str]],
         *,
-        recipe: str = "coco",
+        recipe: str | Sequence[str] = "coco",
         tokeniser: str | None = None,
         reduce: str | None = None,
     ) -> None:
-        self.recipe = recipe_named(recipe, tokeniser=tokeniser, reduce=reduce)
-        if self.recipe.as_documents:
-            references = _rows_as_document(references)
-        self._prepared = PreparedReferences(references, tokeniser=self.recipe.kernel_tokeniser)
+        # What is neither a name nor several is refused below by its own name.
+        one = isinstance(recipe, str) or not hasattr(recipe, "__iter__")
+        names = (str(recipe),) if one else as_tuple(recipe, "recipe")
+        self.recipes = tuple(recipe_named(name, tokeniser=tokeniser, reduce=reduce) for name in names)
+        if not self.recipes:
+            raise ConfigError("there is none", where="recipe", cure=f"Give one or more of {', '.join(RECIPES)}.")
+        rows = as_tuple(references, "references")
+        if any(each.as_documents for each in self.recipes):
+            _, rows = plain_texts([""] * len(rows), rows)
+        self._prepared: dict[str, PreparedReferences] = {}
+        for each in self.recipes:
+            if each.tokeniser not in self._prepared:
+                given = _rows_as_document(rows) if each.as_documents else rows
+                self._prepared[each.tokeniser] = prepared = PreparedReferences(given, tokeniser=each.kernel_tokeniser)
+                # What yields its texts but once was read now.
+                rows = rows if each.as_documents else prepared.rows
 
     def __len__(self) -> int:
         """N."""
-        return len(self._prepared)
+        return len(self._first)
+
+    @property
+    def recipe(self) -> Recipe:
+        """The first one."""
+        return self.recipes[0]
 
     def score(self, hypotheses: Sequence[str]) -> OverlapTable:
-        """Score N hypotheses, the i-th against the i-th list of references; the same numbers as ``overlap``.
+        """Score N hypotheses by the first recipe, the i-th against the i-th list of references.
+
+        The same numbers as ``overlap``.
 
         Raises:
             DataError: the lengths differ, or something is not a string (says which).
         """
-        hypotheses = as_rows(hypotheses, "hypotheses")
-        if self.recipe.as_documents:
-            hypotheses = ptb_tokenise(hypotheses)
-        if not self.recipe.counts_sets:
-            tables = self._prepared.scores(hypotheses, [self.recipe.formula], exact_sum=SUM_COMPENSATES)
-            if tables is not None:
-                return OverlapTable(COLUMNS, tables[0], self.recipe.signature)
-        counts = self._prepared.statistics(hypotheses)
+        (table,) = self._tables(hypotheses, self.recipes[:1])
+        return table
+
+    def scores(self, hypotheses: Sequence[str]) -> tuple[OverlapTable, ...]:
+        """As ``score``, by each recipe: the same tables as ``overlaps``."""
+        return tuple(self._tables(hypotheses, self.recipes))
+
+    @property
+    def _first(self) -> PreparedReferences:
+        return self._prepared[self.recipe.tokeniser]
+
+    def _tables(self, hypotheses: Sequence[str], recipes: Sequence[Recipe]) -> list[OverlapTable]:
+        of_sets = next((recipe for recipe in recipes if recipe.counts_sets), None)
+        if of_sets is not None or len({recipe.tokeniser for recipe in recipes}) > 1:
+            hypotheses = as_tuple(hypotheses, "hypotheses")  # as in the function _tables
+            check_lengths(len(hypotheses), len(self))
+
+        def given(recipe: Recipe) -> _Given:
+            prepared, said = self._prepared[recipe.tokeniser], hypotheses
+            if recipe.as_documents:
+                said = ptb_document(plain_texts(hypotheses, [()] * len(self))[0], "hypotheses[{}]".format)
+            return _Given(
+                lambda formulas: prepared.scores(said, formulas, exact_sum=SUM_COMPENSATES),
+                lambda: prepared.statistics(said),
+            )
+
         # Sets are counted anew each time: nothing of them is prepared.
-        sets = set_statistics(hypotheses, self._prepared.rows) if self.recipe.counts_sets else None
-        return OverlapTable(COLUMNS, scores(counts, self.recipe, sets), self.recipe.signature)
+        rows = None if of_sets is None else self._prepared[of_sets.tokeniser].rows
+        return _by_tokeniser(recipes, given, None if rows is None else set_statistics(hypotheses, rows))
 
 
 def _as_tokenised(
@@ -216,12 +283,14 @@ def _as_tokenised(
 ) -> tuple[Sequence[str], Sequence[Sequence[str]], str]:
     """Texts for the kernels, and the tokeniser that is left to them."""
     if recipe.as_documents:
-        hypotheses, references = ptb_tokenise(hypotheses), _rows_as_document(references)
+        said, rows = plain_texts(hypotheses, references)
+        hypotheses, references = ptb_document(said, "hypotheses[{}]".format), _rows_as_document(rows)
     return hypotheses, references, recipe.kernel_tokeniser
 
 
 def _rows_as_document(references: Sequence[Sequence[str]]) -> list[list[str]]:
-    """The references of all records, tokenised as one document, one record after the other."""
-    _, rows = plain_texts([""] * len(references), references)
-    lines = iter(ptb_tokenise([text for row in rows for text in row]))
-    return [[next(lines) for _ in row] for row in rows]
+    """The references of all records, tokenised as one document, one record after the other; all are plain strings."""
+    places = [(record, at) for record, row in enumerate(references) for at in range(len(row))]
+    texts = tuple(text for row in references for text in row)
+    lines = iter(ptb_document(texts, lambda text: "references[{}][{}]".format(*places[text])))
+    return [[next(lines) for _ in row] for row in references]

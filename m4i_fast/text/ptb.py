@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from m4i_fast.errors import DataError
 from m4i_fast.kernels.backend import ptb_lines
 from m4i_fast.kernels.texts import as_tuple, kind_of, plain_text
 
-__all__ = ["ptb_tokenise"]
+__all__ = ["ptb_document", "ptb_tokenise"]
 
 
 def ptb_tokenise(captions: Sequence[str], *, repaired: bool = False) -> list[str]:
@@ -48,6 +48,25 @@ def ptb_tokenise(captions: Sequence[str], *, repaired: bool = False) -> list[str
         return ptb_lines(tuple(map(plain_text, rows)), as_document=not repaired)
 
 
+def ptb_document(texts: tuple[str, ...], place: Callable[[int], str]) -> list[str]:
+    """As ``ptb_tokenise``, exact, for plain strings; errors say ``place(i)``, where the caller has the i-th from.
+
+    Raises:
+        DataError: a text holds a lone surrogate.
+    """
+    try:
+        return ptb_lines(texts, as_document=True)
+    except ValueError:
+        bad = next((i for i, text in enumerate(texts) if _has_surrogate(text)), None)
+        if bad is None:
+            raise
+        raise DataError(
+            "the text holds a lone surrogate, which UTF-8 cannot write",
+            where=place(bad),
+            cure="Repair it, or take the recipe coco/ptb.",
+        ) from None
+
+
 def _check(captions: tuple[object, ...]) -> None:
     for i, caption in enumerate(captions):
         if not isinstance(caption, str):
@@ -56,9 +75,13 @@ def _check(captions: tuple[object, ...]) -> None:
                 where=f"captions[{i}]",
                 cure="Leave it out, or give an empty one.",
             )
-        if any("\ud800" <= character <= "\udfff" for character in caption):
+        if _has_surrogate(caption):
             raise DataError(
                 "the caption holds a lone surrogate, which UTF-8 cannot write",
                 where=f"captions[{i}]",
                 cure="Repair the text, or take repaired=True.",
             )
+
+
+def _has_surrogate(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)

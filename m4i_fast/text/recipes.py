@@ -137,6 +137,8 @@ def recipe_named(recipe: str, *, tokeniser: str | None = None, reduce: str | Non
         ConfigError: something is unknown, unfit or said twice.
     """
     name, *details = str(recipe).split("/")
+    # What is no string is no name either, and need not be a thing that can be looked up.
+    tokeniser, reduce = (None if each is None else str(each) for each in (tokeniser, reduce))
     if name not in RECIPES:
         raise ConfigError(f"'{name}' is not a recipe", where="recipe", cure=f"Choose one of {', '.join(RECIPES)}.")
     definition = RECIPES[name]

@@ -24,6 +24,7 @@ from m4i_fast.bench.rivals import DISTRIBUTIONS, RIVALS, encoded
 from m4i_fast.bench.texts import Texts, made_captions, made_reports
 from m4i_fast.errors import ConfigError
 from m4i_fast.kernels import backend
+from m4i_fast.text.overlap import overlaps
 
 TARGETS = {
     "strings": ("rows/s", "≥", 2_000_000),
@@ -284,3 +285,13 @@ def test_long_texts_meet_the_same_rivals() -> None:
     assert isinstance(stalls.texts_of("duplicates"), Texts)
     assert stalls.rival("reports/rouge-rust") == "rouge-rust"
     assert stalls.rival("recipe/sacrebleu") is None
+
+
+def test_what_is_promised_of_captions_is_what_a_user_can_call() -> None:
+    texts = made_captions(30)
+    expected = overlaps(texts.hypotheses, texts.references, stall.ALL_SCORES)
+    for name in ("strings", "prepared"):
+        found: Any = stall.Stall(texts).contender(name).work()
+        assert [table.recipe for table in found] == [table.recipe for table in expected]
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(one.values, other.values)

@@ -80,6 +80,17 @@ def test_each_command_helps(command: tuple[str, ...], capsys: pytest.CaptureFixt
     assert f"Usage: m4i-fast {' '.join(command)} " in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("command", ["overlap", "score"])
+def test_the_help_names_all_recipes(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from m4i_fast.text.recipes import RECIPES
+
+    with pytest.raises(SystemExit):
+        cli.main([command, "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    *most, last = RECIPES
+    assert f"{', '.join(most)} or {last};" in said
+
+
 def test_an_error_says_what_where_and_the_cure(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -114,6 +125,24 @@ def test_ctrl_c_says_that_nothing_is_lost(tmp_path: Path) -> None:
     assert running.returncode == 130
     assert "what was finished is kept" in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_ctrl_c_is_told_by_each_command_as_it_is(
+    command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(_: object, **__: object) -> None:
+        raise SystemExit(130)
+
+    monkeypatch.setattr(cli, "app", interrupted)
+    for asked in (list(command), None):
+        monkeypatch.setattr(sys, "argv", ["m4i-fast", *command, "--seed", "1"])
+        with pytest.raises(SystemExit):
+            cli.main(asked)
+        # These begin anew: they make one thing, whole or not at all, or nothing but words.
+        whole = {"bench overlap", "data inspect", "data split", "doctor", "export", "score"}
+        kept = "nothing of it is kept" if " ".join(command) in whole else "what was finished is kept"
+        assert capsys.readouterr().err.startswith(f"interrupted; {kept}: ")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["data", "inspect", "DATA", "--json"]], ids=" ".join)

@@ -1,6 +1,7 @@
 """``m4i-fast score``: every kind of file, both ways of joining, every mistake, and nothing half-written."""
 
 import csv
+import errno
 import gzip
 import io
 import json
@@ -122,6 +123,11 @@ def test_blocks_and_chunks_do_not_show(put: Put, tmp_path: Path, monkeypatch: py
     assert (found["records"], found["scored"]) == (500, 500)
 
 
+class Unreadable(io.BytesIO):
+    def read(self, _: int | None = -1) -> bytes:
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+
+
 def test_standard_input(put: Put, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "scores.parquet"
     refs = put("r.txt", lines(WANTED))
@@ -134,6 +140,10 @@ def test_standard_input(put: Put, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     refused(m4i("score", "-", refs, "-q"), "standard input: it ends after 3 lines", "r.txt goes on")
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"")))
     refused(m4i("score", "-", refs, "-q"), "standard input: it is empty")
+    monkeypatch.setattr(sys, "stdin", None)  # as Python has it where the shell closed it: <&-
+    refused(m4i("score", "-", refs, "-q"), "standard input: it is closed")
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=Unreadable()))
+    refused(m4i("score", "-", refs, "-q"), "standard input: cannot be read (Is a directory)")
     refused(m4i("score", refs, "-", "-q"), "-: references are read from a file")
 
 
@@ -409,9 +419,37 @@ def test_a_table_that_stands_is_kept(put: Put, tmp_path: Path) -> None:
     refused(m4i("score", *files, "--out", tmp_path / "s.txt"), "'.txt' is no kind of table", ".parquet")
     (tmp_path / "folder.csv").mkdir()
     refused(m4i("score", *files, "--out", tmp_path / "folder.csv", "--again"), "this is a folder")
-    refused(m4i("score", *files, "--out", out / "below.csv"), "s.csv: cannot be opened")
-    assert m4i("score", *files, "--out", tmp_path / "new/s.csv", "-q").code == 0
-    assert [each.name for each in (tmp_path / "new").iterdir()] == ["s.csv"]
+    refused(m4i("score", *files, "--out", out / "below.csv"), "s.csv: no such folder")
+    refused(m4i("score", *files, "--out", tmp_path / "new/s.csv"), "new: no such folder", "Make it first")
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("kind", ["itself", "link", "hard link", "another spelling"])
+@pytest.mark.parametrize("side", ["h.jsonl", "r.jsonl"])
+def test_what_is_read_is_never_written(kind: str, side: str, put: Put, tmp_path: Path) -> None:
+    files = put("h.jsonl", jsonl(HYPS)), put("r.jsonl", jsonl(REFS))
+    before = [file.read_bytes() for file in files]
+    out = tmp_path / (side if kind == "itself" else "out.jsonl")
+    if kind == "link":
+        out.symlink_to(tmp_path / side)
+    elif kind == "hard link":
+        out.hardlink_to(tmp_path / side)
+    elif kind == "another spelling":
+        (tmp_path / "folder").mkdir()
+        out = tmp_path / "folder" / ".." / side
+    for more in ([], ["--again"]):
+        refused(m4i("score", *files, "--out", out, *more), f"this is the file that '{tmp_path / side}' is read from")
+    assert [file.read_bytes() for file in files] == before
+
+
+def test_nor_is_the_standard_input(put: Put) -> None:
+    said, refs = put("h.jsonl", jsonl(HYPS)), put("r.jsonl", jsonl(REFS))
+    with said.open("rb") as stdin:
+        asked = m4i_command("score", "-", refs, "--out", said, "--again")
+        done = subprocess.run(asked, stdin=stdin, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2, done.stderr
+    assert "this is the file that '-' is read from" in done.stderr
+    assert said.read_text() == jsonl(HYPS)
 
 
 def test_a_refusal_leaves_what_stood(put: Put, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -423,14 +461,15 @@ def test_a_refusal_leaves_what_stood(put: Put, tmp_path: Path, monkeypatch: pyte
     refused(m4i("score", hyps, refs, "--out", out, "--again", "-q"), "h.jsonl:10:2", "not valid JSON")
     assert out.read_bytes() == b"mine"
     assert sorted(each.name for each in tmp_path.iterdir()) == ["h.jsonl", "r.jsonl", "s.parquet"]
-    refused(m4i("score", hyps, refs, "--out", tmp_path / "new/s.csv", "-q"), "h.jsonl:10:2")
-    assert not (tmp_path / "new/s.csv").exists()
+    refused(m4i("score", hyps, refs, "--out", tmp_path / "s.csv", "-q"), "h.jsonl:10:2")
+    assert not (tmp_path / "s.csv").exists()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
-@pytest.mark.parametrize("way", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("way", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_stopped_it_leaves_no_half_file(way: signal.Signals, put: Put, tmp_path: Path) -> None:
     refs, out = put("r.txt", "a dog runs\n" * 200_000), tmp_path / "out/s.csv"
+    out.parent.mkdir()
     asked = m4i_command("score", "-", refs, "--out", out)
     with subprocess.Popen(asked, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdin is not None
@@ -442,11 +481,18 @@ def test_stopped_it_leaves_no_half_file(way: signal.Signals, put: Put, tmp_path:
         assert list(out.parent.glob(".m4i-tmp-*"))
         process.send_signal(way)
         process.wait(60)
-        assert process.returncode == (130 if way == signal.SIGINT else -signal.SIGKILL)
+        assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -signal.SIGKILL}[way]
         assert process.stderr is not None
-        assert way == signal.SIGKILL or b"interrupted; what was finished is kept" in process.stderr.read()
+        said = process.stderr.read()
+        assert b"Traceback" not in said
+        assert way != signal.SIGINT or b"interrupted; nothing of it is kept" in said
     assert not out.exists()
-    assert way == signal.SIGKILL or list(out.parent.iterdir()) == []
+    if way == signal.SIGKILL:  # nobody could tidy up; the next one does
+        assert len(list(out.parent.iterdir())) == 1
+        assert m4i("score", refs, refs, "--out", out, "-q").code == 0
+        assert list(out.parent.iterdir()) == [out]
+    else:
+        assert list(out.parent.iterdir()) == []
 
 
 # --- mistakes
@@ -510,10 +556,9 @@ def test_stopped_it_leaves_no_half_file(way: signal.Signals, put: Put, tmp_path:
 )
 def test_bad_files(hyps: tuple[str, Any], refs: tuple[str, Any], said: list[str], put: Put, tmp_path: Path) -> None:
     names = {put(*hyps).name, put(*refs).name}
-    done = m4i("score", tmp_path / hyps[0], tmp_path / refs[0], "--out", tmp_path / "new/s.parquet", "-q")
+    done = m4i("score", tmp_path / hyps[0], tmp_path / refs[0], "--out", tmp_path / "s.parquet", "-q")
     refused(done, *said)
-    assert {each.name for each in tmp_path.iterdir()} - {"new"} == names
-    assert not list(tmp_path.glob("new/*"))
+    assert {each.name for each in tmp_path.iterdir()} == names
 
 
 def test_bad_arguments(put: Put, tmp_path: Path) -> None:

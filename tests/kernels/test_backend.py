@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
-from m4i_fast.errors import ConfigError, DataError
+from m4i_fast.errors import ConfigError, DataError, UserError
 from m4i_fast.kernels import backend
+from m4i_fast.text.overlap import References, overlap
 
 BACKENDS = backend.built_backends()
+
+
+@pytest.mark.parametrize("name", backend.BACKENDS)
+def test_each_backend_is_here_to_be_tested(name: str) -> None:
+    """All other tests run what there is; what is not there is told here, once, with the reason."""
+    if name in BACKENDS:
+        return
+    reason = "this processor or build has no such instruction set"
+    if name == backend.GPU:
+        with pytest.raises(UserError) as absence:
+            backend._gpu().check()
+        reason = str(absence.value)
+    pytest.skip(f"no test runs the backend {name}: {reason}")
 
 
 def test_the_core_is_used_where_it_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,10 +54,23 @@ def test_without_the_core_rapidfuzz_works_and_says_so_once(monkeypatch: pytest.M
     monkeypatch.setattr(backend, "_core", lambda: None)
     backend._warn_once.cache_clear()
     assert backend.backend_name() == "rapidfuzz"
-    with pytest.warns(RuntimeWarning, match=r"without its C\+\+ core"):
+    with pytest.warns(RuntimeWarning, match=r"without its C\+\+ core") as warned:
         counts = backend.overlap_statistics(["a x c d"], [["a b c d"]], tokeniser="words")
+    assert warned[0].filename == __file__
     assert counts.lcs.tolist() == [3]
     backend.overlap_statistics(["a"], [["a"]], tokeniser="words")  # a second warning would be an error
+
+
+@pytest.mark.parametrize(
+    "door", [lambda: overlap(["a"], [["a"]]), lambda: References([["a"]], recipe="m4i").score(["a"])]
+)
+def test_the_warning_names_the_line_that_called(door: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("M4I_FAST_KERNELS", raising=False)
+    monkeypatch.setattr(backend, "_core", lambda: None)
+    backend._warn_once.cache_clear()
+    with pytest.warns(RuntimeWarning, match=r"without its C\+\+ core") as warned:
+        door()
+    assert warned[0].filename == __file__
 
 
 def test_a_forced_rapidfuzz_does_not_warn(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from m4i_fast.errors import ConfigError, DataError
-from m4i_fast.kernels.backend import overlap_statistics
+from m4i_fast.kernels.backend import built_backends, overlap_statistics
 from m4i_fast.kernels.ids import MEASURES, TokenIds, id_statistics, nearest, overlap_matrix, subsequence_lengths
 from m4i_fast.kernels.numbering import Numbering
 from m4i_fast.kernels.reference.lcs import lcs_length
@@ -75,6 +75,41 @@ def test_references_beyond_the_lanes() -> None:
     agree(
         [rng.integers(0, 5, 30).tolist()] * 2, [[rng.integers(0, 5, size).tolist()] for size in (2048, 2049)], one_in=16
     )
+
+
+def test_many_pairs_of_all_lengths() -> None:
+    """Enough of each kind to fill a vector of the widest machine and to leave some over, in records of all sizes."""
+    rng = np.random.default_rng(4)
+
+    def text(longest: int) -> list[int]:
+        return rng.integers(0, 7, rng.integers(0, longest)).tolist()
+
+    said = [text(70 if i % 3 == 0 else 20) for i in range(90)]
+    agree(said, [[text(24) for _ in range(rng.integers(0, 20))] for _ in said], one_in=16)
+
+
+def test_numbers_around_16_bits() -> None:
+    rng = np.random.default_rng(5)
+    for largest, fits in ((65_534, True), (65_535, True), (65_536, False), (2**31 - 1, False)):
+        some = np.array([0, 1, largest - 65_536 if largest > 65_536 else 2, largest - 1, largest])
+        said = [rng.choice(some, size).tolist() for size in (3, 9, 20, 40, 70)]
+        said[0][0] = largest
+        texts = TokenIds.from_lists(said)
+        assert texts.packed.tolist() == ([*texts.ids.tolist(), *[0] * 64] if fits else [])
+        assert not texts.packed.flags.writeable
+        agree(said, [said[::-1], [said[0]], [], said[:2], [said[1]]], one_in=16)
+
+
+def test_numbers_that_fit_16_bits_beside_some_that_do_not() -> None:
+    others = [[1, 3]] * 1100 + [[2**20, 2, 3]] * 10
+    texts, wanted = TokenIds.from_lists([[1, 2, 3]] * 1110), TokenIds.from_lists(others)
+    assert len(texts.packed)
+    assert not len(wanted.packed)
+    for name in set(built_backends()) & {"avx512", "avx2", "baseline", "rapidfuzz"}:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("M4I_FAST_KERNELS", name)
+            assert subsequence_lengths(texts, wanted, threads=1).tolist() == [2] * 1110, name
+            assert id_statistics(wanted, texts, threads=1).lcs.tolist() == [2] * 1110, name
 
 
 texts = st.lists(st.integers(0, 6), max_size=80)

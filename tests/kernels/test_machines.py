@@ -43,6 +43,22 @@ def test_a_word_and_an_apostrophe_across_a_block(tokeniser: str, at: int) -> Non
     agree(words, [[*words, "don't a'b'c skateboarding", "don", "t"]] * len(words), tokeniser)
 
 
+@pytest.mark.parametrize("tokeniser", ["words", "coco-space", "porter"])
+@pytest.mark.parametrize("length", [1, 7, 8, 9, 10, 70])
+def test_a_word_of_any_length_across_a_block(tokeniser: str, length: int) -> None:
+    word = ("Skateboards" * 7)[:length]
+    words = [" " * at + word + tail for at in range(54, 66) for tail in ("", " ab skateboarding")]
+    agree(words, [[word, word[:-1] + "x", f"ab {word}"]] * len(words), tokeniser)
+
+
+@pytest.mark.parametrize("tokeniser", ["words", "coco-space", "porter"])
+@pytest.mark.parametrize("word", ["abcdefghi", "ABCDEFGH", "abc", "a"])
+def test_blocks_full_of_words(tokeniser: str, word: str) -> None:
+    several = [f"{word[1:]}{letter}" for letter in "bcdefghijklmnopqrstuvwxyz"] * 2
+    texts = [" ".join([word, *several[:count]]) for count in (0, 6, 7, 8, 14, 15, 16, 17, 23, 24, 30, 31, 32, 50)]
+    agree(texts, [[texts[0], texts[4], texts[-1]]] * len(texts), tokeniser)
+
+
 @pytest.mark.parametrize("tokeniser", TOKENISERS)
 def test_words_that_differ_only_beyond_what_a_key_holds(tokeniser: str) -> None:
     words = ["abcdefgh", "abcdefghi", "abcdefghj", "abcdefg", "abcdefg\0", "abc\0", "abc", "abc\0d", "\0", "\0\0"]

@@ -1,4 +1,7 @@
-"""Which backends a test runs: all that work here, and Triton's interpreter not on every example."""
+"""What tests mean by "every backend": all that work here, Triton's interpreter on a share of the examples.
+
+What does not work here, ``tests/kernels/test_backend.py`` skips by name with the reason.
+"""
 
 import zlib
 

@@ -155,13 +155,13 @@ ORACLES: Final = {
 def agrees(
     recipe: str, hypotheses: Texts, references: Rows, *, backends: Sequence[str] = (), said: Reals | None = None
 ) -> None:
-    """The recipe's figures are its package's to the last bit, on every backend.
+    """The recipe's figures are its package's to the last bit, on every backend, as ``backends_for`` says.
 
     Args:
         recipe: a name in ``ORACLES``.
         hypotheses: N texts.
         references: N rows, none of them empty.
-        backends: only these; else as ``backends_for`` says.
+        backends: only these; else those.
         said: what the package said, where it was asked before.
     """
     oracle = ORACLES[recipe]

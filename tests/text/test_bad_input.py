@@ -14,7 +14,8 @@ from m4i_fast.kernels.backend import PreparedReferences, built_backends, overlap
 from m4i_fast.kernels.ids import TokenIds, id_statistics, nearest, overlap_matrix, subsequence_lengths
 from m4i_fast.kernels.numbering import Numbering
 from m4i_fast.text.nearest import nearest_captions
-from m4i_fast.text.overlap import References, overlap, overlap_ids, overlaps
+from m4i_fast.text.overlap import References, counted, overlap, overlap_ids, overlaps
+from m4i_fast.text.recipes import recipe_named
 
 
 @pytest.fixture(params=built_backends(), autouse=True)
@@ -29,9 +30,16 @@ DOORS: dict[str, Callable[[Any, Any], object]] = {
     "overlap": overlap,
     "overlap m4i": lambda said, rows: overlap(said, rows, recipe="m4i"),
     "overlap coco-space": lambda said, rows: overlap(said, rows, recipe="coco/coco-space/mean"),
+    "overlap ptb-exact": lambda said, rows: overlap(said, rows, recipe="coco/ptb-exact"),
+    "overlap ptb": lambda said, rows: overlap(said, rows, recipe="coco/ptb"),
     "overlaps": lambda said, rows: overlaps(said, rows, ["coco", "rouge-score", "m4i"]),
     "References.score": lambda said, rows: References(rows).score(said),
     "References.score m4i": lambda said, rows: References(rows, recipe="m4i").score(said),
+    "References.score ptb-exact": lambda said, rows: References(rows, recipe="coco/ptb-exact").score(said),
+    "References.scores": lambda said, rows: References(rows, recipe=["sacrebleu", "coco/ptb-exact", "m4i"]).scores(
+        said
+    ),
+    "counted": lambda said, rows: counted(said, rows, [recipe_named("coco/ptb-exact"), recipe_named("m4i")]),
     "overlap_statistics": lambda said, rows: overlap_statistics(said, rows, tokeniser="words"),
     "overlap_statistics, threads": lambda said, rows: overlap_statistics(said, rows, tokeniser="13a", threads=3),
     "set_statistics": set_statistics,
@@ -115,6 +123,7 @@ BAD_TEXTS: list[tuple[Any, Any, str]] = [
     (["a"], "a", "^references: a list is wanted, not one value of type 'str'"),
     (["a"], None, "^references: a list is wanted, not one value of type 'NoneType'"),
     (["a"], Table(), "^references: a list is wanted, not a value of type 'Table'"),
+    (["a"], 5, "^references: a list is wanted, not one value of type 'int'"),
 ]
 
 
@@ -127,6 +136,20 @@ def test_bad_texts_are_named(door: str) -> None:
             DOORS[door](said, rows)
         assert caught.value.cure
         assert caught.value.exit_code == 2
+
+
+SURROGATES: list[tuple[Any, Any, str]] = [
+    (["a", "b", "\ud800 c"], [["a"], [], ["b"]], r"^hypotheses\[2\]: the text holds a lone surrogate"),
+    (["a", "b", "c"], [["a", "b"], [], ["c", "d", "\udfff"]], r"^references\[2\]\[2\]: the text holds .* coco/ptb\.$"),
+]
+
+
+@pytest.mark.parametrize("door", [each for each in DOORS if each == "counted" or "ptb-exact" in each])
+def test_a_text_that_no_document_can_hold_is_named_where_the_caller_has_it(door: str) -> None:
+    for said, rows, message in SURROGATES:
+        with pytest.raises(DataError, match=message):
+            DOORS[door](said, rows)
+    assert np.isfinite(overlap(["\ud800 c"], [["c"]], recipe="coco/ptb").values).all()
 
 
 @pytest.mark.parametrize("at", [0, 255, 256, 4999])
@@ -196,7 +219,8 @@ GOOD: dict[str, Callable[[], tuple[Any, Any]]] = {
 @pytest.mark.parametrize("kind", GOOD)
 def test_what_yields_strings_in_their_order_is_taken(kind: str) -> None:
     rows = [["a dog", "a cat"], *TEXTS[1][1:]] if kind == "a class of lists" else TEXTS[1]
-    for recipe in ("coco", "coco/coco-space", "rouge-score/porter", "sacrebleu", "nltk/mean", "m4i"):
+    recipes = ("coco", "coco/coco-space", "coco/ptb-exact", "rouge-score/porter", "sacrebleu", "nltk/mean", "m4i")
+    for recipe in recipes:
         expected = overlap(TEXTS[0], rows, recipe=recipe).values
         assert np.isfinite(expected).all()
         said, given = GOOD[kind]()
@@ -205,6 +229,9 @@ def test_what_yields_strings_in_their_order_is_taken(kind: str) -> None:
         np.testing.assert_array_equal(overlaps(said, given, [recipe, "m4i", "coco"])[0].values, expected)
         said, given = GOOD[kind]()
         np.testing.assert_array_equal(References(given, recipe=recipe).score(said).values, expected)
+        said, given = GOOD[kind]()
+        tables = References(given, recipe=[recipe, "m4i", "coco/ptb-exact", "coco"]).scores(said)
+        np.testing.assert_array_equal(tables[0].values, expected)
 
 
 def test_a_numbering_takes_the_same() -> None:
@@ -234,6 +261,37 @@ BAD_CALLS: dict[str, tuple[Callable[[], object], str]] = {
     "tokeniser of texts that are numbers": (lambda: overlap(["a"], [["a"]], tokeniser="ids"), "tokeniser: 'ids'"),
     "reduce": (lambda: overlap(["a"], [["a"]], reduce="median"), "reduce: 'median' is no way"),
     "reduce 5": (lambda: overlap(["a"], [["a"]], reduce=5), "reduce: '5' is no way"),  # type: ignore[arg-type]
+    "reduce list": (
+        lambda: overlap(["a"], [["a"]], recipe="coco/mean", reduce=["mean"]),
+        "recipe: 'mean' in 'coco/mean'",
+    ),  # type: ignore[arg-type]
+    "reduce array": (lambda: overlap(["a"], [["a"]], reduce=np.array(["max", "mean"])), "reduce: .* is no way"),  # type: ignore[arg-type]
+    "tokeniser list of overlap": (
+        lambda: overlap(["a"], [["a"]], recipe="coco/words", tokeniser=["words"]),  # type: ignore[arg-type]
+        "recipe: 'words' in 'coco/words'",
+    ),
+    "recipes of References": (lambda: References([["a"]], recipe=["coco", "x"]), "recipe: 'x' is not a recipe"),
+    "no recipes of References": (lambda: References([["a"]], recipe=[]), "recipe: there is none. Give one or more"),
+    "None of References": (lambda: References([["a"]], recipe=None), "recipe: 'None' is not a recipe"),  # type: ignore[arg-type]
+    "masked ids": (
+        lambda: TokenIds(np.ma.array([1, 2], mask=[0, 1]), np.array([0, 2])),
+        "ids: some of its values are masked. Leave",
+    ),
+    "masked offsets": (lambda: TokenIds(np.array([1]), np.ma.array([0, 1], mask=[1, 0])), "offsets: some .* masked"),
+    "masked texts": (
+        lambda: TokenIds.from_lists([[1], np.ma.array([1, 2], mask=[0, 1])]),  # type: ignore[list-item]
+        r"texts\[1\]: some of its values are masked",
+    ),
+    "masked table": (lambda: TokenIds.from_lists(np.ma.array([[1], [2]], mask=[[0], [1]])), r"texts\[1\]: some"),  # type: ignore[arg-type]
+    "masked matrix": (
+        lambda: TokenIds.from_padded(np.ma.array([[1, 2]], mask=[[0, 1]]), [2]),
+        "matrix: some of its values are masked",
+    ),
+    "masked lengths": (lambda: TokenIds.from_padded([[1, 2]], np.ma.array([2], mask=[1])), "lengths: some .* masked"),
+    "masked rows": (
+        lambda: id_statistics(ONE, ONE, np.ma.array([0, 1], mask=[0, 1])),
+        "rows: some of its values are masked",
+    ),
     "ids for m4i": (lambda: overlap_ids(ONE, ONE, recipe="m4i"), "recipe 'm4i' does not work with .* 'ids'"),
     "negative id": (lambda: TokenIds.from_lists([[0, -1]]), r"ids\[1\]: the token id -1 is out of range"),
     "id beyond int32": (lambda: TokenIds.from_lists([[2**31]]), r"ids\[0\]: the token id 2147483648 is out of range"),
@@ -327,6 +385,12 @@ def test_what_was_checked_cannot_change() -> None:
         texts.ids[0] = -5
     with pytest.raises(ValueError, match="read-only"):
         texts.offsets[0] = 7
+
+
+def test_a_mask_that_hides_nothing_is_no_mask() -> None:
+    plain = TokenIds(np.ma.array([1, 2], mask=[0, 0]), np.ma.array([0, 2]))
+    assert list(plain.lists()) == [[1, 2]]
+    assert list(TokenIds.from_lists([np.ma.array([3, 4])]).lists()) == [[3, 4]]  # type: ignore[list-item]
 
 
 def test_nothing_at_all() -> None:

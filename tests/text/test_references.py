@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ import m4i_fast
 from m4i_fast.errors import ConfigError, DataError
 from m4i_fast.kernels.backend import PreparedReferences, built_backends, overlap_statistics
 from m4i_fast.kernels.tokens import TOKENISERS
-from m4i_fast.text.overlap import References, overlap
+from m4i_fast.text.overlap import References, overlap, overlaps
 
 Rows = list[list[str]]
 
@@ -71,6 +72,22 @@ def test_as_if_they_were_not_prepared(tokeniser: str) -> None:
     agree([lines(3, 150), lines(4, 150), strange], references, tokeniser, one_in=2)
 
 
+@pytest.mark.parametrize(("more", "tokeniser"), [(0, "coco-space"), (1, "words"), (1, "coco-space")])
+def test_as_many_different_words_as_there_are_numbers_of_16_bits(more: int, tokeniser: str) -> None:
+    """The last number and one beyond it: there the core takes another way."""
+    most = 65_535 + more
+    words = [f"w{i}" for i in range(most)]
+    references = [[" ".join(words[i : i + 1500]), f"{words[-1 - i]} w{i}"] for i in range(0, most, 1500)]
+    said = [f"{words[i]} w65534 w65535 unheard w{i + 1}" for i in range(0, most, 1500)]
+    for name in set(built_backends()) & {"avx512", "avx2", "baseline"}:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("M4I_FAST_KERNELS", name)
+            found = PreparedReferences(references, tokeniser=tokeniser).statistics(said, threads=1)
+            expected = overlap_statistics(said, references, tokeniser=tokeniser)
+            for field in dataclasses.fields(expected):
+                np.testing.assert_array_equal(getattr(found, field.name), getattr(expected, field.name), err_msg=name)
+
+
 @pytest.mark.parametrize("tokeniser", ["words", "coco-space", "porter"])
 def test_long_texts_and_many_threads(tokeniser: str) -> None:
     chance = random.Random(1)
@@ -100,6 +117,65 @@ def test_scores_are_those_of_overlap(recipe: str) -> None:
         assert table.names == expected.names
         assert table.recipe == expected.recipe
         np.testing.assert_array_equal(table.values, expected.values)
+
+
+def test_several_recipes_share_what_is_prepared() -> None:
+    references = [lines(seed, seed % 4) for seed in range(60)]
+    names = [
+        "coco",
+        "m4i",
+        "rouge-score/words",
+        "sacrebleu",
+        "coco/mean",
+        "nltk",
+        "coco/ptb-exact",
+        "rouge-score/words/mean",
+    ]
+    for backend in built_backends():
+        if backend == "triton":  # texts are numbered for it; its interpreter takes seconds for so many
+            continue
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("M4I_FAST_KERNELS", backend)
+            prepared = References(references, recipe=names)
+            assert len(prepared) == 60
+            for seed in (70, 71):
+                said = lines(seed, 60)
+                found, expected = prepared.scores(said), overlaps(said, references, names)
+                assert [each.recipe for each in found] == [each.recipe for each in expected]
+                for one, other in zip(found, expected, strict=True):
+                    np.testing.assert_array_equal(one.values, other.values)
+                np.testing.assert_array_equal(prepared.score(said).values, expected[0].values)
+    assert References([["a"]], recipe=["coco", "rouge-score"], reduce="mean").scores(["a"])[1].recipe.count("refs:mean")
+
+
+def test_recipes_of_one_tokeniser_are_tokenised_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    def prepare(rows: Rows, *, tokeniser: str) -> PreparedReferences:
+        made.append(tokeniser)
+        return PreparedReferences(rows, tokeniser=tokeniser)
+
+    monkeypatch.setattr("m4i_fast.text.overlap.PreparedReferences", prepare)
+    References([["a"]], recipe=["coco", "sacrebleu", "rouge-score/words", "coco/mean"])
+    assert made == ["words", "13a"]
+
+
+@pytest.mark.parametrize("recipe", ["coco", "rouge-score/porter", "coco/ptb-exact", "m4i"])
+def test_a_list_that_shrinks_while_it_is_read_is_named(recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = ["a caf\u00e9"] * 600
+    for name, tokeniser in TOKENISERS.items():
+
+        def encode(text: str, encode: Callable[[str], bytes] = tokeniser.encode) -> bytes:
+            del said[300:]  # as another thread might, once Python runs
+            return encode(text)
+
+        monkeypatch.setitem(TOKENISERS, name, dataclasses.replace(tokeniser, encode=encode))
+    references = References([["a dog"]] * 600, recipe=recipe)
+    if recipe in {"coco/ptb-exact", "m4i"}:  # which copy the list before they look at a text
+        assert references.score(said).values.shape == (600, 7)
+    else:
+        with pytest.raises(DataError, match="there are 300 hypotheses but references for 600"):
+            references.score(said)
 
 
 def test_what_was_prepared_does_not_change_with_the_lists_it_came_from() -> None:

@@ -11,6 +11,7 @@ import time
 import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,14 @@ import numpy as np
 import pytest
 
 from m4i_fast.errors import DataError
-from m4i_fast.kernels.backend import CORES, built_backends, overlap_statistics
+from m4i_fast.kernels import backend
+from m4i_fast.kernels.backend import CORES, PreparedReferences, built_backends, overlap_statistics
 from m4i_fast.kernels.ids import TokenIds, id_statistics, nearest
 from m4i_fast.kernels.numbering import Numbering
-from m4i_fast.text.overlap import References, overlap, overlaps
+from m4i_fast.kernels.tokens import TOKENISERS
+from m4i_fast.text.overlap import References, counted, overlap, overlaps
+from m4i_fast.text.ptb import ptb_tokenise
+from m4i_fast.text.recipes import recipe_named
 from tests.text.sentences import rows, sentences
 
 STATM = Path("/proc/self/statm")
@@ -55,9 +60,9 @@ def test_eight_threads_at_once_give_what_one_gives() -> None:
 
 
 def test_one_numbering_for_eight_threads_gives_each_token_one_number() -> None:
-    for backend in built_backends():
+    for name in built_backends():
         with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("M4I_FAST_KERNELS", backend)
+            patch.setenv("M4I_FAST_KERNELS", name)
             numbering = Numbering("whitespace")
             parts = [[f"w{i} w{i + number} long-word-{i}-{number}" for i in range(400)] for number in range(8)]
 
@@ -91,11 +96,11 @@ def test_texts_of_one_set_for_eight_threads() -> None:
     together(work)
 
 
-@pytest.mark.parametrize("backend", built_backends())
-def test_lists_that_another_thread_changes(monkeypatch: pytest.MonkeyPatch, backend: str) -> None:
+@pytest.mark.parametrize("name", built_backends())
+def test_lists_that_another_thread_changes(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Whatever is read, it is a table of one moment's texts, or the error that names what stood there."""
-    monkeypatch.setenv("M4I_FAST_KERNELS", backend)
-    hypotheses = ["a caf\u00e9 dog", "a &amp; dog", "a dog runs. it runs"] * (200 if backend in CORES else 10)
+    monkeypatch.setenv("M4I_FAST_KERNELS", name)
+    hypotheses = ["a caf\u00e9 dog", "a &amp; dog", "a dog runs. it runs"] * (200 if name in CORES else 10)
     references = [["a caf\u00e9 cat", "the dog", "a &lt; dog"] for _ in hypotheses]
     stop = threading.Event()
 
@@ -127,7 +132,10 @@ def test_lists_that_another_thread_changes(monkeypatch: pytest.MonkeyPatch, back
             try:
                 tables = overlaps(hypotheses, references, ["coco/coco-space", "sacrebleu", "m4i"])
                 tables += (overlap(hypotheses, references, recipe="m4i"), overlap(hypotheses, references))
+                tables += (overlap(hypotheses, references, recipe="coco/ptb-exact"),)
                 tables += (References(references).score(hypotheses),)
+                several = References(references, recipe=["m4i", "rouge-score/porter", "coco/ptb-exact"])
+                tables += several.scores(hypotheses)
             except DataError as error:
                 assert "references[" in str(error)  # noqa: PT017 - the None was seen, or was not
                 continue
@@ -140,6 +148,94 @@ def test_lists_that_another_thread_changes(monkeypatch: pytest.MonkeyPatch, back
         for thread in threads:
             thread.join()
         sys.setswitchinterval(before)
+
+
+@pytest.mark.parametrize("door", ["overlap", "overlaps", "counted", "References"])
+def test_all_that_is_counted_is_of_one_moment(door: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often the texts are gone through, and whatever their list is made meanwhile."""
+    before, after = ["a dog runs", "two cats", "the sun."], ["the bird", "a man on a mat", "x"]
+    references = [["a dog runs fast", "dogs"], ["two cats sleep"], ["sun"]]
+    names = ["m4i", "sacrebleu", "coco"]
+    expected = [table.values for table in overlaps(before, references, names)]
+    said = list(before)
+
+    def turning(function: Callable[..., Any]) -> Callable[..., Any]:
+        def turned(*given: Any, **more: Any) -> Any:
+            found = function(*given, **more)
+            said[:] = after  # as another thread might
+            return found
+
+        return turned
+
+    for name in ("overlap_scores", "overlap_statistics", "set_statistics"):
+        monkeypatch.setattr(f"m4i_fast.text.overlap.{name}", turning(getattr(backend, name)))
+    for name in ("scores", "statistics"):
+        monkeypatch.setattr(PreparedReferences, name, turning(getattr(PreparedReferences, name)))
+    doors: dict[str, Callable[[], list[Any]]] = {
+        "overlap": lambda: [overlap(said, references, recipe="m4i").values],
+        "overlaps": lambda: [table.values for table in overlaps(said, references, names)],
+        "counted": lambda: [each.values for each in counted(said, references, list(map(recipe_named, names)))],
+        "References": lambda: [table.values for table in References(references, recipe=names).scores(said)],
+    }
+    found = doors[door]()
+    assert said == after
+    for values, wanted in zip(found, expected, strict=False):
+        np.testing.assert_array_equal(values, wanted)
+
+
+@pytest.mark.parametrize("side", ["hypotheses", "references"])
+@pytest.mark.parametrize("door", ["overlap", "overlap_statistics"])
+def test_a_list_that_shrinks_while_it_is_read_is_named(door: str, side: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    hypotheses, references = ["a caf\u00e9"] * 600, [["a dog"]] * 600
+    words = TOKENISERS["words"]
+
+    def encode(text: str) -> bytes:
+        del (hypotheses if side == "hypotheses" else references)[300:]  # as another thread might, once Python runs
+        return words.encode(text)
+
+    monkeypatch.setitem(TOKENISERS, "words", replace(words, encode=encode))
+    doors: dict[str, Callable[..., Any]] = {"overlap": overlap, "overlap_statistics": overlap_statistics}
+    with pytest.raises(DataError, match=r"there are (300 hyp.* for 600|600 hyp.* for 300)"):
+        doors[door](hypotheses, references, tokeniser="words")
+
+
+LONG = [" ".join(f"w{(i * i + text) % 997}" for i in range(1500)) for text in range(40)]
+OUTSIDE: dict[str, Callable[[], object]] = {
+    "overlap": lambda: overlap(LONG, [[text] for text in reversed(LONG)]),
+    "overlap_statistics": lambda: overlap_statistics(LONG, [[text] for text in reversed(LONG)], tokeniser="words"),
+    "overlap m4i": lambda: overlap(LONG, [[text] for text in reversed(LONG)], recipe="m4i"),
+    "References": lambda: PREPARED.score(LONG),
+    "ptb": lambda: ptb_tokenise(LONG * 5, repaired=True),
+    "ptb, exact": lambda: ptb_tokenise(LONG * 5),
+}
+PREPARED = References([[text] for text in reversed(LONG)])
+
+
+@pytest.mark.skipif(backend.core_in_use() is None, reason="Python itself counts where the core is not in use")
+@pytest.mark.parametrize("door", OUTSIDE)
+def test_others_run_while_the_core_works(door: str) -> None:
+    counted, stop = [0], threading.Event()
+
+    def count() -> None:
+        while not stop.is_set():
+            counted[0] += 1
+            time.sleep(1e-4)
+
+    OUTSIDE[door]()  # what is made once a process is made now
+    interval = sys.getswitchinterval()
+    thread = threading.Thread(target=count)
+    thread.start()
+    try:
+        sys.setswitchinterval(1000)  # nobody takes the interpreter from us; the core alone can give it away
+        before, end = counted[0], time.monotonic() + 5
+        while counted[0] == before and time.monotonic() < end:
+            OUTSIDE[door]()
+        after = counted[0]
+    finally:
+        sys.setswitchinterval(interval)
+        stop.set()
+        thread.join()
+    assert after > before
 
 
 @pytest.mark.skipif(not STATM.exists(), reason="the limit is set by what Linux says of the process")

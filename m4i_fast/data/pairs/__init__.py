@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from m4i_fast.data.pairs.join import BLOCK, Block, joined_by_id, joined_by_line
 from m4i_fast.data.pairs.lines import Lines
@@ -47,7 +48,7 @@ def open_pairs(hypotheses: str, references: Sequence[Path]) -> Pairs:
     Raises:
         DataError: a file is absent, empty or cannot be joined with the other; texts of unequal length.
     """
-    said = source_of(sys.stdin.buffer if hypotheses == STANDARD_INPUT else Path(hypotheses))
+    said = source_of(_standard_input() if hypotheses == STANDARD_INPUT else Path(hypotheses))
     wanted = [_references(path) for path in references]
     sources = [said, *wanted]
     plain = [source.format == "text" for source in sources]
@@ -72,6 +73,12 @@ def open_pairs(hypotheses: str, references: Sequence[Path]) -> Pairs:
             cure='Give JSONL with {"id": ..., "caption": ...} a line, or plain text for both, line by line.',
         )
     return Pairs(joined_by_id(TextRows(said), ReferenceRows(wanted[0])), said.count_lines(), formats)
+
+
+def _standard_input() -> BinaryIO:
+    if sys.stdin is None:  # where it is closed: <&-
+        raise DataError("it is closed", where="standard input", cure="Pipe a file in, or name one.")
+    return sys.stdin.buffer
 
 
 def _references(path: Path) -> Source:

@@ -58,7 +58,7 @@ class Source:
         """
         if self.stream is not None:
             yield self.head
-            while part := self.stream.read(CHUNK):
+            while part := _read(self.stream, CHUNK, self.name):
                 yield part
             return
         assert self.path is not None
@@ -87,7 +87,7 @@ def source_of(what: Path | BinaryIO) -> Source:
         DataError: it is absent, no regular file, empty, or cannot be read.
     """
     if not isinstance(what, Path):
-        head = what.read(GLANCE)
+        head = _read(what, GLANCE, "standard input")
         source = Source("standard input", None, _format_of("", head), head, what)
     else:
         with _opened(what) as file:
@@ -140,8 +140,9 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
             yield unpacked  # type: ignore[misc]  # it reads as one
 
 
-def _read(file: BinaryIO, size: int, path: Path) -> bytes:
+def _read(file: BinaryIO, size: int, name: Path | str) -> bytes:
     try:
         return file.read(size)
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"cannot be read ({error})", where=path, cure="Copy or pack it anew.") from error
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"cannot be read ({reason})", where=name, cure="Copy or pack it anew.") from error
