@@ -34,7 +34,7 @@ def query_stage(
         RunError: the run holds answers of another model or other records.
         DataError: not one image can be read: a wrong folder, not some broken files.
     """
-    where = target if isinstance(target, str) else target.url
+    where = target if isinstance(target, str) else _shown_url(target.url)
     asked = {"samples": settings.samples, "augment": list(settings.augment)}
     if isinstance(target, str):
         path = Path(target)
@@ -89,15 +89,17 @@ def _query(
         report = _query_endpoint(run, records, target, asks, again=again, refresh=refresh)
     if report.errors == report.rows:
         reasons = [str(error) for error in generations_of(run, records).errors]
-        clear_parts(run)  # not one answer in them
         at_model = [reason for reason in reasons if reason.startswith((MODEL_GAVE, "the endpoint"))]
+        if not at_model or isinstance(target, str):
+            clear_parts(run)  # not one answer in them
         if at_model:
             raise EngineError(
                 f"not one of {report.rows} images got a usable answer; the first: {at_model[0]}",
                 where=where,
                 cure="Export the engine again with: m4i-fast export"
                 if isinstance(target, str)
-                else "Look at what the endpoint says, and at --prompt, --model and --max-tokens.",
+                # What stands was paid, and counts: it goes with --again only.
+                else "Look at --prompt, --model, --max-tokens and --option, then begin anew with --again.",
             )
         raise DataError(
             f"not one of {report.rows} images can be read; the first: {reasons[0]}",
@@ -110,8 +112,9 @@ def _query(
 def _query_endpoint(
     run: Run, records: Any, target: EndpointSettings, asks: Any, *, again: bool, refresh: bool
 ) -> QueryReport:
+    from m4i_fast.query.account import Allowance
     from m4i_fast.query.cache import default_folder
-    from m4i_fast.query.endpoint import Allowance, query_endpoint
+    from m4i_fast.query.endpoint import query_endpoint
     from m4i_fast.query.remote import Manners
 
     cache = Path(target.cache) if target.cache else default_folder()
@@ -143,7 +146,11 @@ def _query_endpoint(
 def dry_run(records: Sequence[Record], target: str | EndpointSettings, settings: QuerySettings) -> dict[str, Any]:
     """What a query would ask of a fresh run, and what it may cost at most; nothing is sent.
 
-    ``bytes`` are those of the image files that are there; tokens of a prompt are not known before they are counted.
+    ``bytes`` are those of the image files that are there; tokens of a prompt are not known before they are counted, and
+    neither are failed attempts nor answers that a cache holds.
+
+    Raises:
+        ConfigError, EndpointError: what is asked for cannot be.
     """
     from m4i_fast.query import Asks
 
@@ -158,13 +165,17 @@ def dry_run(records: Sequence[Record], target: str | EndpointSettings, settings:
     }
     if isinstance(target, str):
         return said
+    from m4i_fast.query.canary import canary_queries
+
     rate = _qps(target)
-    cost = said["queries"] * (target.price_query + target.max_tokens * target.price_completion_token)
+    said["canary_queries"] = canary_queries(said["queries"], target.canary_every) if there else 0
+    queries = said["queries"] + said["canary_queries"]
+    each = target.price_query + target.max_tokens * target.price_completion_token
     return said | {
-        "to": target.url,
-        "seconds_at_least": None if rate is None else said["queries"] / rate,
-        "completion_tokens_at_most": said["queries"] * target.max_tokens,
-        "cost_at_most_without_prompts": cost,
+        "to": _shown_url(target.url),
+        "seconds_at_least": None if rate is None else queries / rate,
+        "completion_tokens_at_most": queries * target.max_tokens,
+        "cost_at_most_without_prompts": queries * each,
         "allowed_queries": target.max_queries,
         "allowed_cost": target.max_cost,
     }
@@ -215,6 +226,13 @@ def endpoint_generation(target: EndpointSettings) -> Any:
     )
 
 
+def _shown_url(url: str) -> str:
+    from m4i_fast.engines.endpoints import place_of
+
+    shown: str = place_of(url).shown  # its query may hold what nobody should read
+    return shown
+
+
 def _qps(target: EndpointSettings) -> float | None:
     from m4i_fast.engines.endpoints import is_loopback
     from m4i_fast.query.remote import Manners
@@ -225,6 +243,7 @@ def _qps(target: EndpointSettings) -> float | None:
 
 
 def _what_answers_depend_on(target: EndpointSettings) -> dict[str, Any]:
-    return {"url": target.url, "protocol": target.protocol, "model": target.model} | endpoint_generation(
-        target
-    ).to_json()
+    names = ("protocol", "model", "image_size", "image_input", "prompt_input", "text_output")
+    named: dict[str, Any] = {name: getattr(target, name) for name in names}
+    generation: dict[str, Any] = endpoint_generation(target).to_json()
+    return named | {"url": _shown_url(target.url)} | generation
