@@ -140,8 +140,28 @@ def query(
     if json:
         render.emit_json(done.facts | {"kept": done.kept, "wall_s": done.wall_s, "run": str(out)})
     else:
-        render.facts("", {"run": out, **done.facts})
+        render.facts("", {"run": out, **_readable(done.facts)})
         print(f"next: m4i-fast overlap {out}")
+
+
+_TIMES = {
+    "read_s": "reading",
+    "decode_s": "decoding",
+    "infer_s": "the model",
+    "write_s": "writing",
+    "wait_s": "waiting for pictures",
+    "wait_write_s": "waiting for the disk",
+    "held_s": "held back by the rate",
+}
+
+
+def _readable(facts: dict[str, Any]) -> dict[str, Any]:
+    """The facts of a query for people: what took how long in one line, the longest first."""
+    spent = {word: facts.get(name) or 0.0 for name, word in _TIMES.items()}
+    longest = sorted(spent.items(), key=lambda each: -each[1])
+    line = ", ".join(f"{word} {seconds:.1f} s" for word, seconds in longest if seconds >= 0.05)
+    rest = {name: value for name, value in facts.items() if name not in _TIMES}
+    return rest | ({"of this (they overlap)": line} if line else {})
 
 
 def _settings(given: dict[str, Any]) -> Any:

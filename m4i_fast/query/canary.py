@@ -110,13 +110,11 @@ class Canary:
     async def _answers(self) -> list[str | None] | None:
         """A text a picture, None where it is refused, which tells nothing; None in all where an answer is missing."""
         self._looks += 1
-        said: list[str | None] = []
-        for row, picture in enumerate(self._pictures):
-            reply = await self.answer(picture, f"m4i-canary-{self._looks}-{row}")
-            if reply is None:
-                return None
-            said.append(reply.text if reply.error is None else None)
-        return said
+        replies = await asyncio.gather(
+            *(self.answer(picture, f"m4i-canary-{self._looks}-{row}") for row, picture in enumerate(self._pictures))
+        )
+        said = [reply.text if reply.error is None else None for reply in replies if reply is not None]
+        return said if len(said) == len(replies) else None
 
     async def answer(self, picture: Picture, request_id: str, *, attempts: int = ATTEMPTS) -> Reply | None:
         """What the model says of one picture; None where there is no answer, or no money for one."""

@@ -303,8 +303,8 @@ class _Asker:
         return said, latency_s
 
     async def _give_up(self, rows: Sequence[Row], fault: Busy, begun: float) -> None:
-        # Others got answers during the last attempt, or one gets one now: it is these pictures. Else it is the endpoint,
-        # and no row is to blame.
+        # Others got answers during the last attempt, or one gets one now: it is these pictures. Else it is the
+        # endpoint, and no row is to blame.
         async with self._giving_up:
             if self._last_good < begun and await self._canary.answers_at_all():
                 self._last_good = time.monotonic()

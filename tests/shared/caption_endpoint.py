@@ -136,8 +136,8 @@ class Served:
         return [each for each in self.queries if not each.looks]
 
     def twice(self) -> int:
-        """Queries beyond the first about the same picture."""
-        return sum(count - 1 for count in Counter(each.content for each in self.questions).values())
+        """Queries beyond the first at the same question of a run."""
+        return sum(count - 1 for count in Counter(each.request_id.split("-")[2] for each in self.questions).values())
 
 
 @contextmanager
