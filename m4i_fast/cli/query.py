@@ -110,8 +110,8 @@ def query(
     from m4i_fast.errors import ConfigError
     from m4i_fast.progress import hush
     from m4i_fast.runs import need_vacant, open_run
+    from m4i_fast.stages.query import check_endpoint, query_stage
     from m4i_fast.stages.query import dry_run as dry
-    from m4i_fast.stages.query import query_stage
     from m4i_fast.stages.records import keep_records, load_records
     from m4i_fast.stages.settings import DataSettings
 
@@ -131,6 +131,8 @@ def query(
         said = dry(records, target, settings)
         render.emit_json(said) if json else render.facts("", said)
         return
+    if not isinstance(target, str):
+        check_endpoint(target, settings)
     if engine is not None and (again or not out.exists()):
         with open_captioner(engine, provider=provider.value, threads=threads):
             pass
@@ -166,9 +168,12 @@ def _readable(facts: dict[str, Any]) -> dict[str, Any]:
 
 def _settings(given: dict[str, Any]) -> Any:
     from m4i_fast.config import convert
+    from m4i_fast.errors import ConfigError
     from m4i_fast.stages.settings import QuerySettings
 
     batch = str(given["batch"])
+    if batch != "auto" and (not batch.isdecimal() or int(batch) < 1):
+        raise ConfigError(f"'{batch}' is no batch size", where="--batch", cure="Give a number of images, or auto.")
     return convert(
         {
             "provider": given["provider"].value,

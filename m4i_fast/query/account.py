@@ -41,6 +41,28 @@ class Allowance:
     price_prompt_token: float = 0.0
     price_completion_token: float = 0.0
 
+    def budget(self, *, max_tokens: int, queries: int = 0, spent_cost: float = 0.0) -> Budget:
+        """What is left of it.
+
+        Args:
+            max_tokens: of an answer, as asked for.
+            queries: sent already.
+            spent_cost: already.
+
+        Raises:
+            ConfigError: a number is negative or none, or a cost is limited without a price.
+        """
+        return Budget(
+            max_queries=self.max_queries,
+            max_cost=self.max_cost,
+            price_query=self.price_query,
+            price_prompt_token=self.price_prompt_token,
+            price_completion_token=self.price_completion_token,
+            max_tokens=max_tokens,
+            queries=queries,
+            spent_cost=spent_cost,
+        )
+
     @property
     def prices(self) -> list[float]:
         """All of them, as JSON values."""
@@ -70,16 +92,7 @@ class Account:
                 + counted.prompt_tokens * allowed.price_prompt_token
                 + counted.completion_tokens * allowed.price_completion_token
             )
-        self._budget = Budget(
-            max_queries=allowed.max_queries,
-            max_cost=allowed.max_cost,
-            price_query=allowed.price_query,
-            price_prompt_token=allowed.price_prompt_token,
-            price_completion_token=allowed.price_completion_token,
-            max_tokens=max_tokens,
-            queries=held["queries"],
-            spent_cost=cost,
-        )
+        self._budget = allowed.budget(max_tokens=max_tokens, queries=held["queries"], spent_cost=cost)
         self._waiting: list[int] = []
         self._group: asyncio.Future[None] | None = None
         self._committed_s = 0.0

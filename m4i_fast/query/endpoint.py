@@ -10,7 +10,16 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from m4i_fast.engines.endpoints import Endpoint, Generation, Picture, Protocol, Secret, TensorNames, open_endpoint
+from m4i_fast.engines.endpoints import (
+    Endpoint,
+    Generation,
+    Picture,
+    Protocol,
+    Secret,
+    TensorNames,
+    open_endpoint,
+    place_of,
+)
 from m4i_fast.errors import EngineError, RunFailed
 from m4i_fast.progress import progress
 from m4i_fast.query.account import Account, Allowance
@@ -30,7 +39,7 @@ from m4i_fast.query.writing import end_whole_parts
 from m4i_fast.runs import Run
 from m4i_fast.types import Record
 
-__all__ = ["Address", "Allowance", "query_endpoint"]
+__all__ = ["Address", "Allowance", "need_drawn", "query_endpoint"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +110,23 @@ def query_endpoint(
         part_rows,
         again,
     )
-    if job.asks.samples > 1 and job.generation.temperature == 0:
+    need_drawn(job.asks, job.generation, where=place_of(address.url).shown)
+    job.allowance.budget(max_tokens=job.generation.max_tokens)  # before anybody is asked
+    return finished(job.work())
+
+
+def need_drawn(asks: Asks, generation: Generation, *, where: str) -> None:
+    """Refuse several samples of what is not drawn.
+
+    Raises:
+        EngineError: all of them would be the same.
+    """
+    if asks.samples > 1 and generation.temperature == 0:
         raise EngineError(
-            f"{job.asks.samples} samples were asked for at temperature 0, where all are the same",
-            where=address.url,
+            f"{asks.samples} samples were asked for at temperature 0, where all are the same",
+            where=where,
             cure="Give a --temperature above 0, or leave --samples out.",
         )
-    return finished(job.work())
 
 
 @dataclass(frozen=True, slots=True)

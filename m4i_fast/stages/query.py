@@ -14,7 +14,7 @@ from m4i_fast.types import Record
 if TYPE_CHECKING:
     from m4i_fast.query import QueryReport
 
-__all__ = ["dry_run", "query_stage"]
+__all__ = ["check_endpoint", "dry_run", "query_stage"]
 
 
 def query_stage(
@@ -112,7 +112,6 @@ def _query(
 def _query_endpoint(
     run: Run, records: Any, target: EndpointSettings, asks: Any, *, again: bool, refresh: bool
 ) -> QueryReport:
-    from m4i_fast.query.account import Allowance
     from m4i_fast.query.cache import default_folder
     from m4i_fast.query.endpoint import query_endpoint
     from m4i_fast.query.remote import Manners
@@ -130,17 +129,29 @@ def _query_endpoint(
             attempts=target.attempts,
             canary_every=target.canary_every,
         ),
-        allowance=Allowance(
-            max_queries=target.max_queries,
-            max_cost=target.max_cost,
-            price_query=target.price_query,
-            price_prompt_token=target.price_prompt_token,
-            price_completion_token=target.price_completion_token,
-        ),
+        allowance=_allowance(target),
         cache=cache if target.use_cache else None,
         refresh=refresh,
         again=again,
     )
+
+
+def check_endpoint(target: EndpointSettings, settings: QuerySettings) -> None:
+    """Look for faults that can be found without asking anybody, before anything is written or trained.
+
+    Raises:
+        ConfigError, EndpointError, EngineError: what is asked for cannot be, or the key cannot be read.
+        ExtraMissing: the client's package is not installed.
+    """
+    from m4i_fast.extras import require
+    from m4i_fast.query import Asks
+    from m4i_fast.query.endpoint import need_drawn
+
+    generation = endpoint_generation(target)
+    need_drawn(Asks(settings.augment, settings.samples), generation, where=_shown_url(target.url))
+    _allowance(target).budget(max_tokens=generation.max_tokens)
+    endpoint_address(target)
+    require("aiohttp", why="asking an endpoint", extra="endpoint")
 
 
 def dry_run(records: Sequence[Record], target: str | EndpointSettings, settings: QuerySettings) -> dict[str, Any]:
@@ -223,6 +234,18 @@ def endpoint_generation(target: EndpointSettings) -> Any:
         target.top_p,
         target.seed,
         target.options,
+    )
+
+
+def _allowance(target: EndpointSettings) -> Any:
+    from m4i_fast.query.account import Allowance
+
+    return Allowance(
+        target.max_queries,
+        target.max_cost,
+        target.price_query,
+        target.price_prompt_token,
+        target.price_completion_token,
     )
 
 
