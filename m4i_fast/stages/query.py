@@ -151,7 +151,8 @@ def check_endpoint(target: EndpointSettings, settings: QuerySettings) -> None:
     need_drawn(Asks(settings.augment, settings.samples), generation, where=_shown_url(target.url))
     _allowance(target).budget(max_tokens=generation.max_tokens)
     endpoint_address(target)
-    require("aiohttp", why="asking an endpoint", extra="endpoint")
+    package, extra = ("grpc", "grpc") if target.protocol == "kserve-grpc" else ("aiohttp", "endpoint")
+    require(package, why="asking an endpoint", extra=extra)
 
 
 def dry_run(records: Sequence[Record], target: str | EndpointSettings, settings: QuerySettings) -> dict[str, Any]:

@@ -135,7 +135,7 @@ def test_what_cannot_be_is_told_with_its_cure(
     for each in told:
         assert each in done.err, done.err
     assert "typed-here" not in done.err
-    assert "hf" in options or not (tmp_path / "run").exists()
+    assert "http://127.0.0.1:9" in options or not (tmp_path / "run").exists()
 
 
 def test_a_budget_that_does_not_suffice_is_told_and_the_rest_follows(folder: Path, tmp_path: Path) -> None:
