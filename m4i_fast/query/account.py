@@ -17,7 +17,7 @@ from m4i_fast.query.pacing import Budget
 
 __all__ = ["Account", "Allowance"]
 
-GROUP_S = 0.001
+GROUP_S = 0.002
 """From one commit to the next: what is sent within it is noted together."""
 
 
@@ -94,7 +94,7 @@ class Account:
             )
         self._budget = allowed.budget(max_tokens=max_tokens, queries=held["queries"], spent_cost=cost)
         self._waiting: list[int] = []
-        self._group: asyncio.Future[None] | None = None
+        self._waiters: list[asyncio.Future[None]] = []
         self._committed_s = 0.0
 
     async def take(self, questions: Sequence[int], queries: int) -> bool:
@@ -106,12 +106,13 @@ class Account:
         """
         if not self._budget.take(queries):
             return False
-        self._waiting += questions
         loop = asyncio.get_running_loop()
-        if self._group is None:
-            self._group = loop.create_future()
+        if not self._waiters:
             loop.call_at(self._committed_s + GROUP_S, self._commit)
-        await asyncio.shield(self._group)
+        noted = loop.create_future()
+        self._waiting += questions
+        self._waiters.append(noted)
+        await noted
         return True
 
     def room(self, queries: int) -> bool:
@@ -153,13 +154,18 @@ class Account:
         return {"queries": self._budget.queries, "cost": self._budget.cost_at_most, "prices": self._prices}
 
     def _commit(self) -> None:
-        group, self._group = self._group, None
+        waiters, self._waiters = self._waiters, []
         questions, self._waiting = self._waiting, []
-        assert group is not None
+        failed: Exception | None = None
         try:
             self._ledger.send(questions, spent=self._facts())
         except Exception as fault:  # whoever waits for it must not send
-            group.set_exception(fault)
-        else:
-            group.set_result(None)
+            failed = fault
+        for noted in waiters:
+            if noted.done():  # cancelled
+                continue
+            if failed is None:
+                noted.set_result(None)
+            else:
+                noted.set_exception(failed)
         self._committed_s = asyncio.get_running_loop().time()
