@@ -120,8 +120,8 @@ def query(
     from m4i_fast.errors import ConfigError, UserError
     from m4i_fast.progress import hush
     from m4i_fast.runs import need_vacant, open_run
+    from m4i_fast.stages.query import check_endpoint, query_stage
     from m4i_fast.stages.query import dry_run as dry
-    from m4i_fast.stages.query import query_stage
     from m4i_fast.stages.records import keep_stream
 
     hush(quiet or json)
@@ -140,6 +140,8 @@ def query(
         said = dry(records, target, settings)
         render.emit_json(said) if json else render.facts("", said)
         return
+    if not isinstance(target, str):
+        check_endpoint(target, settings)
     if engine is not None and (again or not out.exists()):
         with open_captioner(engine, provider=provider.value, threads=threads):
             pass
@@ -157,15 +159,38 @@ def query(
     if json:
         render.emit_json(done.facts | {"kept": done.kept, "wall_s": done.wall_s, "run": str(out)})
     else:
-        render.facts("", {"run": out, **done.facts})
+        render.facts("", {"run": out, **_readable(done.facts)})
         print(f"next: m4i-fast overlap {out}")
+
+
+_TIMES = {
+    "read_s": "reading",
+    "decode_s": "decoding",
+    "infer_s": "the model",
+    "write_s": "writing",
+    "wait_s": "waiting for pictures",
+    "wait_write_s": "waiting for the disk",
+    "held_s": "held back by the rate",
+}
+
+
+def _readable(facts: dict[str, Any]) -> dict[str, Any]:
+    """The facts of a query for people: what took how long in one line, the longest first."""
+    spent = {word: facts.get(name) or 0.0 for name, word in _TIMES.items()}
+    longest = sorted(spent.items(), key=lambda each: -each[1])
+    line = ", ".join(f"{word} {seconds:.1f} s" for word, seconds in longest if seconds >= 0.05)
+    rest = {name: value for name, value in facts.items() if name not in _TIMES}
+    return rest | ({"of this (they overlap)": line} if line else {})
 
 
 def _settings(given: dict[str, Any]) -> Any:
     from m4i_fast.config import convert
+    from m4i_fast.errors import ConfigError
     from m4i_fast.stages.settings import QuerySettings
 
     batch = str(given["batch"])
+    if batch != "auto" and (not batch.isdecimal() or int(batch) < 1):
+        raise ConfigError(f"'{batch}' is no batch size", where="--batch", cure="Give a number of images, or auto.")
     return convert(
         {
             "provider": given["provider"].value,

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,44 +29,62 @@ def default_folder() -> Path:
     return Path(base) / "m4i-fast"
 
 
-def question_key(model: str, generation: Mapping[str, Any], image_sha256: bytes, ask: Ask) -> bytes:
+def question_key(model: str, settings: Mapping[str, Any], image_sha256: bytes, ask: Ask) -> bytes:
     """SHA-256 of everything that an answer depends on, as far as an endpoint tells.
 
     Args:
         model: key of the model's identity.
-        generation: settings as JSON values.
+        settings: how it is asked, as JSON values.
         image_sha256: of the record's image file.
         ask: variant and sample.
     """
-    parts = [model, dict(generation), image_sha256.hex(), ask.variant, ask.sample]
+    parts = [model, dict(settings), image_sha256.hex(), ask.variant, ask.sample]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).digest()
 
 
 class Cache:
-    """An open cache; used by one thread at a time."""
+    """An open cache, for any number of threads."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._db = connection
+        self._path = path
+        self._lock = threading.Lock()
 
     def find(self, keys: Sequence[bytes]) -> dict[bytes, Reply]:
-        """The answers that are known."""
+        """The answers that are known; one that cannot be read is not.
+
+        Raises:
+            RunFailed: the file cannot be read.
+        """
         found: dict[bytes, Reply] = {}
-        for start in range(0, len(keys), VARIABLES):
-            some = keys[start : start + VARIABLES]
-            marks = ",".join("?" * len(some))
-            for key, value in self._db.execute(
-                f"SELECT key, reply FROM answer WHERE key IN ({marks})",  # noqa: S608 - marks only
-                some,
-            ):
-                found[key] = _reply(value)
+        with self._lock, _failing(self._path):
+            for start in range(0, len(keys), VARIABLES):
+                some = keys[start : start + VARIABLES]
+                marks = ",".join("?" * len(some))
+                for key, value in self._db.execute(
+                    f"SELECT key, reply FROM answer WHERE key IN ({marks})",  # noqa: S608 - marks only
+                    some,
+                ):
+                    reply = _reply(value)
+                    if reply is not None:
+                        found[key] = reply
         return found
 
     def keep(self, replies: Mapping[bytes, Reply]) -> None:
-        """Keep answers; one that is there already is replaced."""
+        """Keep answers; one that is there already is replaced, and a row's error is never kept.
+
+        Raises:
+            RunFailed: the disk is full, read-only or broken.
+        """
         rows = [(key, _text(reply)) for key, reply in replies.items() if reply.error is None]
-        self._db.execute("BEGIN IMMEDIATE")
-        self._db.executemany("INSERT OR REPLACE INTO answer VALUES (?, ?)", rows)
-        self._db.commit()
+        with self._lock, _failing(self._path):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                self._db.executemany("INSERT OR REPLACE INTO answer VALUES (?, ?)", rows)
+            except BaseException:
+                self._db.rollback()
+                raise
+            self._db.commit()
 
 
 @contextmanager
@@ -76,16 +95,23 @@ def open_cache(folder: Path) -> Iterator[Cache]:
         RunFailed: it cannot be written or is damaged.
     """
     path = folder / NAME
-    try:
+    with _failing(path):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-        try:
+    try:
+        with _failing(path):
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("CREATE TABLE IF NOT EXISTS answer (key BLOB PRIMARY KEY, reply TEXT) WITHOUT ROWID")
-            yield Cache(connection)
-        finally:
-            connection.close()
+        yield Cache(connection, path)
+    finally:
+        connection.close()
+
+
+@contextmanager
+def _failing(path: Path) -> Iterator[None]:
+    try:
+        yield
     except (sqlite3.Error, OSError) as error:
         raise RunFailed(
             f"the cache of answers cannot be used ({error})",
@@ -99,9 +125,11 @@ def _text(reply: Reply) -> str:
     return json.dumps({name: value for name, value in fields.items() if value not in (None, ())})
 
 
-def _reply(text: str) -> Reply:
-    fields = json.loads(text)
-    rates = fields.get("log_probs")
-    return Reply(
-        **fields | {"tokens": tuple(fields.get("tokens", ())), "log_probs": None if rates is None else tuple(rates)}
-    )
+def _reply(text: str) -> Reply | None:
+    try:
+        fields = json.loads(text)
+        rates = fields.get("log_probs")
+        tokens = tuple(fields.get("tokens", ()))
+        return Reply(**fields | {"tokens": tokens, "log_probs": None if rates is None else tuple(rates)})
+    except (ValueError, TypeError, AttributeError):  # by another version, or damaged
+        return None

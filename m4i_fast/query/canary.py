@@ -13,18 +13,30 @@ from typing import NoReturn
 
 import numpy as np
 
-from m4i_fast.engines.endpoints import Busy, Endpoint, Picture
+from m4i_fast.engines.endpoints import Busy, Endpoint, Picture, Reply
 from m4i_fast.errors import RunFailed
 from m4i_fast.progress import say
+from m4i_fast.query.account import Account
 from m4i_fast.query.ledger import Ledger
-from m4i_fast.query.pacing import Budget, Pace, backoff_s
+from m4i_fast.query.pacing import Pace, backoff_s
 
-__all__ = ["CANARIES", "Canary"]
+__all__ = ["CANARIES", "Canary", "canary_queries"]
 
 CANARIES = 3
 """Records that are asked about."""
 
 ATTEMPTS = 4
+
+
+def canary_queries(answers: int, every: int) -> int:
+    """Queries that the looks of a run cost where nothing fails: two looks at its start, one at its end, some between.
+
+    Args:
+        answers: of the run.
+        every: answers between two looks; 0: only at the start.
+    """
+    looks = 2 if not every or not answers else 3 + answers // every
+    return CANARIES * looks
 
 
 class Canary:
@@ -34,24 +46,23 @@ class Canary:
         endpoint: open, greedy.
         pictures: up to ``CANARIES``, whichever: the same in each look.
         ledger: of the run.
-        budget: a look is paid as any query.
+        account: a look is paid as any query.
         pace: when the next request may go.
     """
 
     def __init__(
-        self, endpoint: Endpoint, pictures: Sequence[Picture], ledger: Ledger, budget: Budget, pace: Pace
+        self, endpoint: Endpoint, pictures: Sequence[Picture], ledger: Ledger, account: Account, pace: Pace
     ) -> None:
         self._endpoint = endpoint
         self._pictures = pictures
         self._ledger = ledger
-        self._budget = budget
+        self._account = account
         self._pace = pace
         self._rng = np.random.default_rng()
         self._looks = 0
-        self._queries = int(ledger.recall("canary_queries") or 0)
 
     async def look(self) -> None:
-        """Ask, and compare with the first look.
+        """Ask, and compare with the first look; a look that gets no answer tells nothing, and the next is the first.
 
         Raises:
             RunFailed: the answers differ: the run is void, now and whenever it goes on.
@@ -60,8 +71,12 @@ class Canary:
         if not self._pictures or known == []:
             return
         said = await self._answers()
+        if said is None:
+            return
         if known is None:
             again = await self._answers()
+            if again is None:
+                return
             if said != again:
                 say("this endpoint does not repeat itself: that the model stays the same cannot be told by its answers")
                 said = []
@@ -70,6 +85,14 @@ class Canary:
         for old, new in zip(known, said, strict=False):
             if None not in {old, new} and old != new:
                 self.void(f"asked the same as at its start, the model said {new!r}, where it had said {old!r}")
+
+    async def answers_at_all(self) -> bool:
+        """Whether the endpoint has an answer to anything now."""
+        for row, picture in enumerate(self._pictures):
+            reply = await self.answer(picture, f"m4i-canary-there-{row}", attempts=1)
+            if reply is not None and reply.error is None:
+                return True
+        return False
 
     def void(self, reason: str) -> NoReturn:
         """Declare the run void.
@@ -84,31 +107,32 @@ class Canary:
             cure="An audit is about one model: pin its version, and begin anew with --again.",
         )
 
-    async def _answers(self) -> list[str | None]:
+    async def _answers(self) -> list[str | None] | None:
+        """A text a picture, None where it is refused, which tells nothing; None in all where an answer is missing."""
         self._looks += 1
-        said = [
-            await self.answer(picture, f"m4i-canary-{self._looks}-{row}") for row, picture in enumerate(self._pictures)
-        ]
-        self._ledger.remember("canary_queries", self._queries)
-        return said
+        replies = await asyncio.gather(
+            *(self.answer(picture, f"m4i-canary-{self._looks}-{row}") for row, picture in enumerate(self._pictures))
+        )
+        said = [reply.text if reply.error is None else None for reply in replies if reply is not None]
+        return said if len(said) == len(replies) else None
 
-    async def answer(self, picture: Picture, request_id: str) -> str | None:
-        """What the model says of one picture; None where that tells nothing: no answer, or no money for one."""
-        for attempt in range(1, ATTEMPTS + 1):
+    async def answer(self, picture: Picture, request_id: str, *, attempts: int = ATTEMPTS) -> Reply | None:
+        """What the model says of one picture; None where there is no answer, or no money for one."""
+        for attempt in range(1, attempts + 1):
             await self._pace.slot()
             mark = time.monotonic()
-            if not self._budget.take():
+            if not await self._account.take([], 1):
                 self._pace.done(0.0, None)
                 return None
-            self._queries += 1
             try:
                 (reply,) = await self._endpoint.ask([picture], request_id=request_id)
             except Busy as fault:
                 self._pace.done(time.monotonic() - mark, fault)
-                self._budget.spent(None)
-                await asyncio.sleep(backoff_s(attempt, fault.retry_after_s, self._rng))
+                self._account.ended(None)
+                if attempt < attempts:
+                    await asyncio.sleep(backoff_s(attempt, fault.retry_after_s, self._rng))
                 continue
             self._pace.done(time.monotonic() - mark, None)
-            self._budget.spent(reply)
-            return reply.text if reply.error is None else None
+            self._account.ended(reply)
+            return reply
         return None

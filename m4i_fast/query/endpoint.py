@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -19,27 +18,29 @@ from m4i_fast.engines.endpoints import (
     Protocol,
     Secret,
     TensorNames,
-    event_loop,
     open_endpoint,
+    place_of,
 )
 from m4i_fast.errors import EngineError
 from m4i_fast.progress import progress
+from m4i_fast.query.account import Account, Allowance
 from m4i_fast.query.asks import PLAIN, Asks
 from m4i_fast.query.cache import open_cache
 from m4i_fast.query.canary import CANARIES, Canary
 from m4i_fast.query.ledger import Ledger
-from m4i_fast.query.pacing import Budget, Pace
+from m4i_fast.query.pacing import Pace
 from m4i_fast.query.pictures import Wanted
 from m4i_fast.query.plan import Plan
 from m4i_fast.query.records import ListedRecords, Records
 from m4i_fast.query.remote import Manners, Tally, ask_endpoint
-from m4i_fast.query.runner import PART_ROWS, QueryReport, need_all, opened_plan, usable_cores
+from m4i_fast.query.runner import PART_ROWS, QueryReport, Spending, need_all, opened_plan, usable_cores
 from m4i_fast.query.sending import sendable
-from m4i_fast.query.stopping import stopping_cleanly
+from m4i_fast.query.stopping import finished
+from m4i_fast.query.writing import end_whole_parts
 from m4i_fast.runs import Run
 from m4i_fast.types import Record
 
-__all__ = ["Address", "Allowance", "query_endpoint"]
+__all__ = ["Address", "Allowance", "need_drawn", "query_endpoint"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,25 +56,6 @@ class Address:
     rows: int = 8
     image_size: int | None = None
     names: TensorNames = field(default_factory=TensorNames)
-
-
-@dataclass(frozen=True, slots=True)
-class Allowance:
-    """What may be spent on a run, over all its resumptions; None: no limit.
-
-    Attributes:
-        max_queries: requests.
-        max_cost: in whatever money the prices are in.
-        price_query: of a request.
-        price_prompt_token: of a token that is sent.
-        price_completion_token: of a token that comes back.
-    """
-
-    max_queries: int | None = None
-    max_cost: float | None = None
-    price_query: float = 0.0
-    price_prompt_token: float = 0.0
-    price_completion_token: float = 0.0
 
 
 def query_endpoint(
@@ -129,14 +111,23 @@ def query_endpoint(
         part_rows,
         again,
     )
-    if job.asks.samples > 1 and job.generation.temperature == 0:
+    need_drawn(job.asks, job.generation, where=place_of(address.url).shown)
+    job.allowance.budget(max_tokens=job.generation.max_tokens)  # before anybody is asked
+    return finished(job.work())
+
+
+def need_drawn(asks: Asks, generation: Generation, *, where: str) -> None:
+    """Refuse several samples of what is not drawn.
+
+    Raises:
+        EngineError: all of them would be the same.
+    """
+    if asks.samples > 1 and generation.temperature == 0:
         raise EngineError(
-            f"{job.asks.samples} samples were asked for at temperature 0, where all are the same",
-            where=address.url,
+            f"{asks.samples} samples were asked for at temperature 0, where all are the same",
+            where=where,
             cure="Give a --temperature above 0, or leave --samples out.",
         )
-    with stopping_cleanly(), asyncio.Runner(loop_factory=event_loop) as runner:
-        return runner.run(job.work())
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,14 +149,13 @@ class _Job:
         started = perf_counter()
         async with AsyncExitStack() as stack:
             endpoint = await stack.enter_async_context(self._open(self.generation))
-            settings = {
-                "what": "captions",
-                "part_rows": self.part_rows,
+            asked = {
                 "generation": self.generation.to_json(),
-                "asks": self.asks.to_json(),
                 "wants": endpoint.wants,
                 "image_size": endpoint.image_size,
+                "names": asdict(self.address.names),
             }
+            settings = {"what": "captions", "part_rows": self.part_rows, "asks": self.asks.to_json(), **asked}
             ledger, plan = stack.enter_context(
                 opened_plan(
                     self.run,
@@ -178,13 +168,15 @@ class _Job:
                 )
             )
             ledger.remember("model", endpoint.identity.to_json())
+            account = Account(ledger, self.allowance, max_tokens=self.generation.max_tokens)
             total, kept = plan.questions, plan.answered(ledger)
             tally = Tally()
-            if kept < total:
-                tally = await self._ask(stack, endpoint, ledger, plan, total, kept)
+            if kept < total or ledger.recall("watched") is False:
+                tally = await self._ask(stack, endpoint, ledger, plan, account, asked, kept)
+                end_whole_parts(ledger, plan)
             need_all(ledger, plan)
             errors = sum(ledger.ended().values())
-            spent = ledger.spent()
+            counted = ledger.spent()
         return QueryReport(
             rows=len(self.records),
             errors=errors,
@@ -196,47 +188,48 @@ class _Job:
             workers=1,
             wall_s=perf_counter() - started,
             clock=tally.clock,
-            requests=tally.requests,
-            faults=tally.faults,
-            cached=tally.cached,
-            prompt_tokens=spent.prompt_tokens,
-            completion_tokens=spent.completion_tokens,
+            spent=Spending(
+                requests=tally.requests,
+                faults=tally.faults,
+                cached=tally.cached,
+                held_s=tally.held_s,
+                queries=account.queries,
+                cost=account.cost,
+                prompt_tokens=counted.prompt_tokens,
+                completion_tokens=counted.completion_tokens,
+            ),
         )
 
     async def _ask(
-        self, stack: AsyncExitStack, endpoint: Endpoint, ledger: Ledger, plan: Plan, total: int, kept: int
+        self,
+        stack: AsyncExitStack,
+        endpoint: Endpoint,
+        ledger: Ledger,
+        plan: Plan,
+        account: Account,
+        asked: dict[str, Any],
+        kept: int,
     ) -> Tally:
-        spent = ledger.spent()
-        queries = spent.queries + int(ledger.recall("canary_queries") or 0)
-        allowed = self.allowance
-        budget = Budget(
-            max_queries=allowed.max_queries,
-            max_cost=allowed.max_cost,
-            price_query=allowed.price_query,
-            price_prompt_token=allowed.price_prompt_token,
-            price_completion_token=allowed.price_completion_token,
-            max_tokens=self.generation.max_tokens,
-            queries=queries,
-            spent_cost=queries * allowed.price_query
-            + spent.prompt_tokens * allowed.price_prompt_token
-            + spent.completion_tokens * allowed.price_completion_token,
-        )
         pace = Pace(qps=self.manners.qps, concurrency=self.manners.concurrency)
         watched = endpoint
         if self.generation.temperature > 0:
             watched = await stack.enter_async_context(self._open(replace(self.generation, temperature=0.0)))
-        canary = Canary(watched, self._canaries(endpoint), ledger, budget, pace)
-        await canary.look()
+        canary = Canary(watched, self._canaries(endpoint), ledger, account, pace)
+        ledger.remember("watched", False)
+        try:
+            await canary.look()
+        finally:
+            account.close()
         known = stack.enter_context(open_cache(self.cache)) if self.cache is not None else None
-        with progress("caption", total) as advance:
+        with progress("caption", plan.questions) as advance:
             advance(kept)
-            return await ask_endpoint(
+            tally = await ask_endpoint(
                 endpoint,
                 plan,
                 ledger,
-                self.generation,
+                asked,
                 manners=self.manners,
-                budget=budget,
+                account=account,
                 cache=known,
                 refresh=self.refresh,
                 canary=canary,
@@ -244,6 +237,8 @@ class _Job:
                 advance=advance,
                 threads=self.threads,
             )
+        ledger.remember("watched", True)
+        return tally
 
     def _open(self, generation: Generation) -> Any:
         return open_endpoint(

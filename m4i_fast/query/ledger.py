@@ -160,9 +160,14 @@ class Ledger:
             self._models[known] = int(row[0])
         return self._models[known]
 
-    def send(self, questions: Sequence[int]) -> None:
-        """Note, before it happens, that these are about to be asked: if we are killed, they may have been paid."""
+    def send(self, questions: Sequence[int], **facts: object) -> None:
+        """Note, before it happens, that these are about to be asked: if we are killed, they may have been paid.
+
+        ``facts`` are remembered in the same commit.
+        """
         with self._writing():
+            for key, value in facts.items():
+                self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, json.dumps(value)))
             self._db.executemany(
                 "INSERT INTO question (question, state, attempts) VALUES (?, 0, 1) "
                 "ON CONFLICT (question) DO UPDATE SET attempts = attempts + 1 WHERE state = 0",

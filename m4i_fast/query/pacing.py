@@ -259,18 +259,25 @@ class Budget:
         self._prompt = _exact(self.price_prompt_token)
         self._completion = _exact(self.price_completion_token)
 
-    def take(self, n: int = 1) -> bool:
-        """Whether ``n`` more queries may be sent; if so they are counted as sent."""
+    def room(self, n: int = 1) -> bool:
+        """Whether ``n`` more queries may be sent."""
         if self.max_queries is not None and self.queries + n > self.max_queries:
             return False
-        if self.max_cost is not None:
-            ahead = n * self._each + (self._out + n) * self._tokens_each()
-            if self._cost + ahead > _exact(self.max_cost):
-                return False
-        self.queries += n
-        self._out += n
-        self._cost += n * self._each
+        if self.max_cost is None:
+            return True
+        ahead = n * self._each + (self._out + n) * self._tokens_each()
+        return self._cost + ahead <= _exact(self.max_cost)
+
+    def take(self, n: int = 1) -> bool:
+        """Whether ``n`` more queries may be sent; if so they are counted as sent."""
+        if not self.room(n):
+            return False
+        self._count(n)
         return True
+
+    def untake(self, n: int) -> None:
+        """Of those that were taken, ``n`` were not sent."""
+        self._count(-n)
 
     def spent(self, reply: Reply | None) -> None:
         """One query that was taken has ended; None: without an answer (its own price stays counted)."""
@@ -287,6 +294,16 @@ class Budget:
     def cost(self) -> float:
         """Of all that has ended, and the queries' own price of what is out."""
         return float(self._cost)
+
+    @property
+    def cost_at_most(self) -> float:
+        """The same with the tokens of all that is out, each at its most."""
+        return float(self._cost + self._out * self._tokens_each())
+
+    def _count(self, n: int) -> None:
+        self.queries += n
+        self._out += n
+        self._cost += n * self._each
 
     def _tokens_each(self) -> Decimal:
         return self._prompt_tokens() * self._prompt + self.max_tokens * self._completion

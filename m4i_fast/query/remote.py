@@ -1,15 +1,15 @@
 """Asking a deployed captioner: many questions at once, within a budget, until each has one answer.
 
-One event loop asks; a thread makes pictures ready, another commits answers. What is sent is noted before it is sent, so
-that what a kill may have cost is known; what comes back is committed some milliseconds later.
+One event loop asks; threads make pictures ready, another commits answers. What is sent is noted before it is sent, so
+that what a kill may have cost is known; what comes back is committed some milliseconds later. Whatever ends the run
+lets what is under way be answered and kept: it has been paid.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -18,26 +18,22 @@ from typing import Any
 import numpy as np
 
 from m4i_fast.data.bytes import ImageReader
-from m4i_fast.engines.endpoints import Busy, Endpoint, Generation, Picture, Reply, Witness
+from m4i_fast.engines.endpoints import Busy, Endpoint, Reply, Witness
 from m4i_fast.errors import BudgetSpent, RunFailed
-from m4i_fast.progress import say
-from m4i_fast.query.cache import Cache, question_key
-from m4i_fast.query.canary import CANARIES, Canary
-from m4i_fast.query.ledger import Answer, Ledger
+from m4i_fast.query.account import Account
+from m4i_fast.query.cache import Cache
+from m4i_fast.query.canary import Canary
+from m4i_fast.query.hits import Hits
+from m4i_fast.query.ledger import Ledger
 from m4i_fast.query.local import Clock
-from m4i_fast.query.pacing import Budget, Pace, backoff_s
+from m4i_fast.query.outbox import Outbox
+from m4i_fast.query.pacing import Pace, backoff_s
 from m4i_fast.query.pictures import may_pass
 from m4i_fast.query.plan import Plan
-from m4i_fast.query.sending import Sendable, sendable
-from m4i_fast.query.writing import Writer, writing
+from m4i_fast.query.reading import Reading, Row, answer_of
+from m4i_fast.query.writing import writing
 
 __all__ = ["Manners", "Tally", "ask_endpoint"]
-
-CHUNK = 64
-"""Questions made ready and noted at a time."""
-
-FLUSH_S = 0.02
-"""How long an answer waits before it is committed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +57,27 @@ class Manners:
 
 @dataclass(slots=True)
 class Tally:
-    """What asking came to: seconds, requests, failed attempts, answers from the cache, pictures that no store gave."""
+    """What a round of asking came to: requests sent, attempts that failed, answers from the cache, seconds held back.
+
+    Its clock: ``read_s`` is making pictures ready, ``infer_s`` the requests' own time, all that were out at once added
+    up, ``wait_s`` what one of those that send waited for pictures.
+    """
 
     clock: Clock = field(default_factory=Clock)
     requests: int = 0
     faults: int = 0
     cached: int = 0
-    not_fetched: int = 0
+    held_s: float = 0.0
 
 
 async def ask_endpoint(
     endpoint: Endpoint,
     plan: Plan,
     ledger: Ledger,
-    generation: Generation,
+    settings: Mapping[str, Any],
     *,
     manners: Manners,
-    budget: Budget,
+    account: Account,
     cache: Cache | None,
     refresh: bool,
     canary: Canary,
@@ -91,9 +91,9 @@ async def ask_endpoint(
         endpoint: open.
         plan: of the query.
         ledger: of the run, open in this thread.
-        generation: what the endpoint was opened with.
+        settings: how it is asked, as JSON values; ``generation`` among them.
         manners: how to ask.
-        budget: what may be spent; knows what has been.
+        account: what may be spent; knows what has been.
         cache: answers of earlier runs; None: none is used or kept.
         refresh: ask also what the cache knows.
         canary: looks at whether the model is the same.
@@ -106,29 +106,37 @@ async def ask_endpoint(
         EndpointError: the endpoint will not answer.
         RunFailed: it is down, or another model answers now.
     """
-    with ExitStack() as stack:
-        writer = stack.enter_context(writing(ledger.path, plan))
-        reader = stack.enter_context(ImageReader())
-        pool = stack.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="m4i-picture"))
-        asker = _Asker(
-            endpoint,
-            plan,
-            ledger,
-            generation,
-            manners,
-            budget,
-            cache,
-            refresh,
-            canary,
-            pace,
-            advance,
-            writer,
-            reader,
-            threads,
-        )
-        await asker.work(pool)
-        asker.tally.clock.write_s, asker.tally.clock.wait_write_s = writer.write_s, writer.wait_s
-    return asker.tally
+    tally = Tally()
+    try:
+        with ExitStack() as stack:
+            writer = stack.enter_context(writing(ledger.path, plan))
+            pool = stack.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="m4i-picture"))
+            hits = Hits(cache, refresh=refresh, endpoint=endpoint, settings=settings, canary=canary)
+            reader = stack.enter_context(ImageReader())
+            reading = Reading(plan, ledger.path, endpoint, hits, reader, pool, threads)
+            outbox = Outbox(writer, cache)
+            asker = _Asker(
+                endpoint, plan, ledger, manners, account, hits, canary, pace, advance, reading, outbox, tally
+            )
+            try:
+                await asker.work()
+            finally:
+                tally.clock.read_s, tally.held_s = reading.read_s, pace.facts()["waited_s"]
+        tally.clock.write_s, tally.clock.wait_write_s = writer.write_s, writer.wait_s
+    except _NoMoneyError:
+        pass  # said below, when all that was under way is committed and counted
+    else:
+        return tally
+    missing = plan.questions - plan.answered(ledger)
+    raise BudgetSpent(
+        f"the budget has no room for one more query ({account} so far), "
+        f"and {missing} of {plan.questions} answers are missing",
+        cure="Give more with --max-queries or --max-cost, and run the same command again: what was paid is kept.",
+    )
+
+
+class _NoMoneyError(Exception):
+    """The budget does not suffice for one more request."""
 
 
 class _Asker:
@@ -137,204 +145,179 @@ class _Asker:
         endpoint: Endpoint,
         plan: Plan,
         ledger: Ledger,
-        generation: Generation,
         manners: Manners,
-        budget: Budget,
-        cache: Cache | None,
-        refresh: bool,
+        account: Account,
+        hits: Hits,
         canary: Canary,
         pace: Pace,
         advance: Callable[[int, str], object],
-        writer: Writer,
-        reader: ImageReader,
-        threads: int,
+        reading: Reading,
+        outbox: Outbox,
+        tally: Tally,
     ) -> None:
         self._endpoint = endpoint
-        self._plan = plan
         self._ledger = ledger
-        self._generation = generation.to_json()
         self._manners = manners
-        self._budget = budget
-        self._cache = cache
-        self._refresh = refresh
+        self._account = account
+        self._hits = hits
         self._canary = canary
+        self._pace = pace
         self._advance = advance
-        self._writer = writer
-        self._reader = reader
-        self._threads = threads
+        self._reading = reading
+        self._outbox = outbox
+        self._tally = tally
+        self._name = f"m4i-{plan.identity.records[:8]}"
         self._witness = Witness(**(ledger.recall("witness") or {"version": endpoint.identity.version}))
         self._known_witness = self._facts_of_witness()
-        self._pace = pace
         self._rng = np.random.default_rng()  # jitter only: it must differ from run to run
-        self._ready: asyncio.Queue[list[Sendable] | None] = asyncio.Queue(2 * manners.concurrency)
-        self._outbox: list[Answer] = []
-        self._to_cache: dict[bytes, Reply] = {}
-        self._keys: dict[int, bytes | None] = {}
-        self._committer = ThreadPoolExecutor(1, thread_name_prefix="m4i-commit")
-        self._ended_by: Exception | None = None
-        self._trusted: bool | None = None
+        self._ready: asyncio.Queue[list[Row] | None] = asyncio.Queue(2 * manners.concurrency)
+        self._senders: list[asyncio.Task[None]] = []
+        self._asking: set[asyncio.Task[None] | None] = set()
+        self._giving_up = asyncio.Lock()
+        self._ended_by: BaseException | None = None
         self._last_good = time.monotonic()
         self._begun = time.monotonic()
         self._done = self._shown = 0
+        self._alone = 0  # as the endpoint counts them
         self._next_canary = manners.canary_every
-        self.tally = Tally()
 
-    async def work(self, pool: ThreadPoolExecutor) -> None:
+    async def work(self) -> None:
         """All of it; whatever ends it early, the answers that are there are committed."""
-        flusher = asyncio.create_task(self._flush_for_ever())
-        reader = asyncio.create_task(self._make_ready(pool))
+        delivering = self._begin(self._outbox.deliver(self._show))
+        reader = self._begin(self._make_ready())
+        self._senders = [self._begin(self._send_all()) for _ in range(self._manners.concurrency)]
         try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(self._manners.concurrency):
-                    group.create_task(self._send_all())
-        except BaseExceptionGroup as faults:
-            raise _first(faults) from None
+            await asyncio.wait(self._senders)
+            if self._ended_by is None and self._manners.canary_every and self._tally.requests:
+                await self._canary.look()
         finally:
-            for task in (reader, flusher):
+            for task in (reader, *self._senders):
                 task.cancel()
-                with contextlib.suppress(asyncio.CancelledError, Exception):
-                    await task
-            self._show()
-            self._committer.shutdown()  # what it holds is committed before the rest
-            self._hand_over(*self._taken_out())
+            await asyncio.gather(reader, *self._senders, return_exceptions=True)
+            try:
+                await self._outbox.close(delivering)
+            finally:
+                self._account.close()
+                self._show()
         if self._ended_by is not None:
             raise self._ended_by
 
-    async def _make_ready(self, pool: ThreadPoolExecutor) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            # One thread of its own goes through the records; the pool's threads read pictures for it.
-            with ThreadPoolExecutor(1, thread_name_prefix="m4i-reader") as reader:
-                for questions in self._plan.missing(self._ledger, CHUNK):
-                    mark = time.perf_counter()
-                    ready = await loop.run_in_executor(reader, self._read, questions, pool)
-                    self.tally.clock.read_s += time.perf_counter() - mark
-                    await self._hand_on(ready)
-        except Exception as fault:
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._end_by)
+        return task
+
+    def _end_by(self, task: asyncio.Task[None]) -> None:
+        fault = None if task.cancelled() else task.exception()
+        if fault is not None and self._ended_by is None:
             self._ended_by = fault
+            for sender in self._senders:
+                if sender not in self._asking:
+                    sender.cancel()
+
+    async def _make_ready(self) -> None:
+        async with self._reading.chunks() as next_rows:
+            while (rows := await next_rows()) is not None:
+                await self._hand_on(rows)
         for _ in range(self._manners.concurrency):
             await self._ready.put(None)
 
-    def _read(
-        self, questions: list[int], pool: ThreadPoolExecutor
-    ) -> list[tuple[Sendable, bytes | None, Reply | None]]:
-        (batch,) = self._plan.batches(iter([questions]))
-        made = sendable(batch, self._endpoint, self._reader, pool, self._threads)
-        keys = [
-            None
-            if self._cache is None or each.sha256 is None
-            else question_key(self._endpoint.identity.key, self._generation, each.sha256, each.wanted.ask)
-            for each in made
-        ]
-        known: Mapping[bytes, Reply] = {}
-        if self._cache is not None and not self._refresh:
-            known = self._cache.find([key for key in keys if key is not None])
-        return [(each, key, known.get(key) if key else None) for each, key in zip(made, keys, strict=True)]
-
-    async def _hand_on(self, made: Sequence[tuple[Sendable, bytes | None, Reply | None]]) -> None:
-        send: list[Sendable] = []
-        if self._trusted is None:
-            hits = [(each.picture, known) for each, _, known in made if each.picture is not None and known is not None]
-            if hits:
-                self._trusted = await self._trust(hits[:CANARIES])
-        for each, key, known in made:
-            if may_pass(each.error):
-                self.tally.not_fetched += 1
-            elif each.picture is None:
-                self._settle(each, Reply("", error=each.error), attempts=0)
-            elif known is not None and self._trusted:
-                self.tally.cached += 1
-                self._settle(each, known, attempts=0, request_id="cache")
+    async def _hand_on(self, rows: Sequence[Row]) -> None:
+        await self._outbox.room()
+        trusted = await self._hits.trusted(rows)
+        send: list[Row] = []
+        for row in rows:
+            if may_pass(row.made.error):
+                continue  # no row of it: its store may give the picture when the run goes on
+            if row.made.picture is None:
+                self._settle(row, Reply("", error=row.made.error))
+            elif row.known is not None and trusted:
+                self._tally.cached += 1
+                self._settle(row, row.known, request_id="cache")
             else:
-                self._keys[each.wanted.question] = key
-                send.append(each)
-        if send:
-            self._ledger.send([each.wanted.question for each in send])
+                send.append(row)
         for start in range(0, len(send), self._endpoint.rows):
             await self._ready.put(send[start : start + self._endpoint.rows])
 
-    async def _trust(self, hits: Sequence[tuple[Picture, Reply]]) -> bool:
-        """Whether the cache speaks of the model that answers now: some of what it knows is asked anew.
-
-        Where answers are drawn at random they cannot be compared; then the endpoint must name a version.
-        """
-        identity = self._endpoint.identity
-        if self._generation["temperature"] > 0:
-            trusted = identity.version is not None or identity.fingerprint is not None
-            if not trusted:
-                say("the endpoint names no version of its model: answers of earlier runs are not used")
-            return trusted
-        for row, (picture, known) in enumerate(hits):
-            said = await self._canary.answer(picture, f"m4i-cache-{row}")
-            if said is not None and said != known.text:
-                say("the model answers otherwise than in earlier runs: their answers are not used")
-                return False
-        return True
-
     async def _send_all(self) -> None:
-        # Whoever ends the run lets the others finish what they have sent: it has been paid.
-        while self._ended_by is None and (rows := await self._ready.get()) is not None:
-            mark = time.perf_counter()
+        mark = time.perf_counter()
+        while (rows := await self._ready.get()) is not None:
+            self._tally.clock.wait_s += (time.perf_counter() - mark) / self._manners.concurrency
             await self._send(rows)
-            self.tally.clock.infer_s += time.perf_counter() - mark
+            if self._ended_by is not None:
+                return
             if self._manners.canary_every and self._done >= self._next_canary:
                 self._next_canary = self._done + self._manners.canary_every
                 await self._canary.look()
+            await self._outbox.room()
+            mark = time.perf_counter()
 
-    async def _send(self, rows: list[Sendable]) -> None:
-        pictures = [each.picture for each in rows if each.picture is not None]
-        first = rows[0].wanted.question
-        begun = time.monotonic()
+    async def _send(self, rows: list[Row]) -> None:
         for attempt in range(1, self._manners.attempts + 1):
             await self._pace.slot()
-            if self._ended_by is not None:
+            if len(rows) > 1 and not self._account.room(2 * len(rows)):
                 self._pace.done(0.0, None)
+                for row in rows:
+                    await self._send([row])
                 return
-            if not self._budget.take(len(rows)):
-                self._pace.done(0.0, None)
-                self._ended_by = BudgetSpent(
-                    f"the budget is spent ({self._spent()}), and "
-                    f"{self._plan.questions - self._plan.answered(self._ledger)} answers are missing",
-                    cure="Give more with --max-queries or --max-cost, and run the same command again: "
-                    "what was paid is kept.",
-                )
-                return
-            request_id = f"m4i-{self._plan.identity.records[:8]}-{first}-{attempt}"
-            mark = time.monotonic()
-            self.tally.requests += 1
+            request_id = f"{self._name}-{rows[0].question}-{rows[0].sent + attempt}"
+            begun = time.monotonic()
+            self._asking.add(asyncio.current_task())
             try:
-                replies = await self._endpoint.ask(pictures, request_id=request_id)
-            except Busy as fault:
-                self.tally.faults += 1
-                self._pace.done(time.monotonic() - mark, fault)
-                for _ in rows:
-                    self._budget.spent(None)
-                if attempt == self._manners.attempts:
-                    self._give_up(rows, fault, begun, attempt)
-                    return
-                self._mind_silence(fault)
-                await asyncio.sleep(backoff_s(attempt, fault.retry_after_s, self._rng))
-                continue
-            now = time.monotonic()
-            self._pace.done(now - mark, None)
-            self._last_good = now
-            for each, reply in zip(rows, replies, strict=True):
-                self._budget.spent(reply)
-                self._watch(reply)
-                self._settle(each, reply, attempts=attempt - 1, request_id=request_id, latency_s=now - mark)
-            return
+                replies, latency_s = await self._ask(rows, request_id)
+            finally:
+                self._asking.discard(asyncio.current_task())
+            if not isinstance(replies, Busy):
+                self._last_good = time.monotonic()
+                for row, reply in zip(rows, replies, strict=True):
+                    self._watch(reply)
+                    self._settle(row, reply, request_id=request_id, latency_s=latency_s)
+                return
+            if self._ended_by is not None:
+                return
+            if attempt == self._manners.attempts:
+                await self._give_up(rows, replies, begun)
+                return
+            if time.monotonic() - self._last_good > self._manners.silence_s:
+                raise self._down(replies)
+            await asyncio.sleep(backoff_s(attempt, replies.retry_after_s, self._rng))
 
-    def _give_up(self, rows: Sequence[Sendable], fault: Busy, begun: float, attempts: int) -> None:
-        # Others got answers meanwhile: it is these pictures. Nobody did: it is the endpoint, and no row is to blame.
+    async def _ask(self, rows: Sequence[Row], request_id: str) -> tuple[list[Reply] | Busy, float]:
+        """One attempt, paid and noted before: what came of it, and after how many seconds."""
+        pictures = [row.made.picture for row in rows if row.made.picture is not None]
+        # A server may refuse several at once, and is then sent each by itself.
+        spare = len(rows) if len(rows) > 1 else 0
+        if not await self._account.take([row.question for row in rows], len(rows) + spare):
+            self._pace.done(0.0, None)
+            raise _NoMoneyError
+        self._tally.requests += 1
+        mark = time.monotonic()
+        said: list[Reply] | Busy
+        try:
+            said = await self._endpoint.ask(pictures, request_id=request_id)
+        except Busy as fault:
+            said = fault
+            self._tally.faults += 1
+        latency_s = time.monotonic() - mark
+        self._tally.clock.infer_s += latency_s
+        self._pace.done(latency_s, said if isinstance(said, Busy) else None)
+        alone, self._alone = self._endpoint.alone - self._alone, self._endpoint.alone
+        self._account.unsent(spare - alone)
+        for reply in [*([None] * alone), *([None] * len(rows) if isinstance(said, Busy) else said)]:
+            self._account.ended(reply)
+        return said, latency_s
+
+    async def _give_up(self, rows: Sequence[Row], fault: Busy, begun: float) -> None:
+        # Others got answers during the last attempt, or one gets one now: it is these pictures. Else it is the
+        # endpoint, and no row is to blame.
+        async with self._giving_up:
+            if self._last_good < begun and await self._canary.answers_at_all():
+                self._last_good = time.monotonic()
         if self._last_good < begun:
             raise self._down(fault)
-        for each in rows:
-            what = f"the endpoint gave no answer in {attempts} attempts, the last: {fault.what}"
-            self._settle(each, Reply("", error=what), attempts=attempts - 1)
-
-    def _mind_silence(self, fault: Busy) -> None:
-        if time.monotonic() - self._last_good > self._manners.silence_s:
-            raise self._down(fault)
+        for row in rows:
+            what = f"the endpoint gave no answer in {self._manners.attempts} attempts, the last: {fault.what}"
+            self._settle(row, Reply("", error=what))
 
     def _down(self, fault: Busy) -> RunFailed:
         return RunFailed(
@@ -352,81 +335,20 @@ class _Asker:
             self._known_witness = facts
             self._ledger.remember("witness", facts)
 
-    def _facts_of_witness(self) -> dict[str, Any]:
+    def _facts_of_witness(self) -> dict[str, str | None]:
         return {name: getattr(self._witness, name) for name in ("model", "version", "fingerprint")}
 
-    def _settle(
-        self,
-        each: Sendable,
-        reply: Reply,
-        *,
-        attempts: int,
-        request_id: str | None = None,
-        latency_s: float | None = None,
-    ) -> None:
+    def _settle(self, row: Row, reply: Reply, *, request_id: str | None = None, latency_s: float | None = None) -> None:
         named = (reply.model, reply.version, reply.fingerprint)
-        rates = None if reply.log_probs is None else np.array(reply.log_probs, np.float32).tobytes()
-        tokens = np.array(reply.tokens, np.int32).tobytes()
-        if rates is not None and len(rates) != len(tokens):  # rates of tokens that have no number
-            rates = None
-        self._outbox.append(
-            Answer(
-                each.wanted.question,
-                attempts,
-                request_id,
-                None if named == (None, None, None) else self._ledger.model(*named),
-                each.sha256,
-                reply.finish_reason,
-                reply.prompt_tokens,
-                reply.completion_tokens,
-                None if latency_s is None else 1000 * latency_s,
-                reply.error,
-                reply.text,
-                tokens,
-                rates,
-            )
-        )
-        key = self._keys.pop(each.wanted.question, None)
-        if key is not None and reply.error is None:
-            self._to_cache[key] = reply
+        model = None if named == (None, None, None) else self._ledger.model(*named)
+        fresh = reply.error is None and request_id != "cache"
+        answer = answer_of(row, reply, model=model, request_id=request_id, latency_s=latency_s)
+        self._outbox.add(answer, reply, row.key if fresh else None)
         self._done += 1
-
-    def _note(self) -> str:
-        rate = self._done / max(time.monotonic() - self._begun, 1e-9)
-        paid = f", {self._spent()}" if self._budget.max_queries is not None or self._budget.cost else ""
-        return f"{rate:.1f}/s, {self._pace.limit} at once{paid}"
-
-    def _spent(self) -> str:
-        cost = f", cost {self._budget.cost:.4g}" if self._budget.cost else ""
-        return f"{self._budget.queries} queries{cost}"
-
-    async def _flush_for_ever(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(FLUSH_S)
-            self._show()
-            if self._outbox:
-                await loop.run_in_executor(self._committer, self._hand_over, *self._taken_out())
 
     def _show(self) -> None:
         if self._done > self._shown:
-            self._advance(self._done - self._shown, self._note())
+            rate = self._done / max(time.monotonic() - self._begun, 1e-9)
+            paid = f", {self._account}" if self._account.limited else ""
+            self._advance(self._done - self._shown, f"{rate:.1f}/s, {self._pace.limit} at once{paid}")
             self._shown = self._done
-
-    def _taken_out(self) -> tuple[list[Answer], dict[bytes, Reply]]:
-        taken = self._outbox, self._to_cache
-        self._outbox, self._to_cache = [], {}
-        return taken
-
-    def _hand_over(self, answers: list[Answer], replies: dict[bytes, Reply]) -> None:
-        self._writer.put(answers)
-        if self._cache is not None and replies:
-            self._cache.keep(replies)
-
-
-def _first(faults: BaseExceptionGroup[BaseException]) -> BaseException:
-    for fault in faults.exceptions:
-        if isinstance(fault, BaseExceptionGroup):
-            return _first(fault)
-        return fault
-    return faults

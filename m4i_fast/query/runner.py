@@ -33,7 +33,7 @@ from m4i_fast.query.writing import end_whole_parts
 from m4i_fast.runs import Run
 from m4i_fast.types import ImageBatch, Record
 
-__all__ = ["PART_ROWS", "QueryReport", "opened_plan", "query", "usable_cores"]
+__all__ = ["PART_ROWS", "QueryReport", "Spending", "opened_plan", "query", "usable_cores"]
 
 PART_ROWS = 1024
 """Records a file."""
@@ -43,6 +43,31 @@ BATCH = 32
 
 TRIES = 3
 """Rounds over what is missing: a worker that dies may take answers along that it had not committed yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What an endpoint was asked, and what that cost.
+
+    Attributes:
+        requests: about records, sent now.
+        faults: of them, those that failed and were tried again.
+        cached: answers that earlier runs had paid for.
+        held_s: seconds in which the rate, or the endpoint's own wish, held requests back.
+        queries: sent over the whole run, those that look whether the model is the same included.
+        cost: of all of these, in the money of the prices.
+        prompt_tokens: that the endpoint counted in the run's answers.
+        completion_tokens: likewise.
+    """
+
+    requests: int = 0
+    faults: int = 0
+    cached: int = 0
+    held_s: float = 0.0
+    queries: int = 0
+    cost: float = 0.0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +85,7 @@ class QueryReport:
         workers: processes.
         wall_s: seconds from the first record to the last, opening the engine included.
         clock: seconds by what they were spent on.
-        requests: sent to an endpoint now; faults: of them, those that failed and were tried again.
-        cached: answers that earlier runs had paid for.
-        prompt_tokens: that the endpoint counted, over the whole run; completion_tokens: likewise.
+        spent: on an endpoint; None for an engine.
     """
 
     rows: int
@@ -75,17 +98,16 @@ class QueryReport:
     workers: int
     wall_s: float
     clock: Clock = field(default_factory=Clock)
-    requests: int = 0
-    faults: int = 0
-    cached: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    spent: Spending | None = None
 
     def facts(self) -> dict[str, Any]:
-        """As flat JSON values, seconds rounded to milliseconds."""
+        """As flat JSON values, seconds rounded to milliseconds; what was spent only where an endpoint was asked."""
         flat = asdict(self)
-        flat |= flat.pop("clock")
-        return {name: round(value, 3) if isinstance(value, float) else value for name, value in flat.items()}
+        flat |= flat.pop("clock") | (flat.pop("spent") or {})
+        return {
+            name: round(value, 3) if name.endswith("_s") and value is not None else value
+            for name, value in flat.items()
+        }
 
 
 def query(

@@ -20,13 +20,12 @@ __all__ = ["Sendable", "sendable"]
 
 JPEG_QUALITY = 95
 
-_MAGIC = (
+_KINDS = (
     (b"\xff\xd8\xff", "image/jpeg", b"\xff\xd9"),
-    (b"\x89PNG\r\n\x1a\n", "image/png", b"IEND"),
-    (b"GIF8", "image/gif", b"\x3b"),
-    (b"BM", "image/bmp", b""),
+    (b"\x89PNG\r\n\x1a\n", "image/png", b"IEND\xaeB`\x82"),
+    (b"GIF8", "image/gif", b";"),
 )
-"""First bytes, media type, and what stands near the end of a whole file."""
+"""First bytes, media type, last bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,19 +75,21 @@ def _one(wanted: Wanted, content: bytes | str, endpoint: Endpoint) -> Sendable:
 
 
 def _kind(content: bytes) -> str | None:
-    """The media type of a file that looks whole; None where it must be decoded to be known.
+    """The media type of a file that is whole; None where it must be decoded to be known.
 
     Raises:
-        OSError: it breaks off.
+        Exception: it breaks off, as its decoding tells.
     """
-    for first, kind, last in _MAGIC:
+    whole = True
+    kind = None
+    for first, each, last in _KINDS:
         if content.startswith(first):
-            if last and content.rfind(last) < len(first):
-                raise OSError("image file is truncated")
-            return kind
+            kind, whole = each, content.rstrip(b"\0\r\n").endswith(last)
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
-        return "image/webp"
-    return None
+        kind, whole = "image/webp", len(content) >= 8 + int.from_bytes(content[4:8], "little")
+    if not whole:  # or something stands behind its end
+        rgb_picture(io.BytesIO(content))
+    return kind
 
 
 def _encoded(image: object, endpoint: Endpoint) -> tuple[bytes, str]:

@@ -216,6 +216,10 @@ def _check(settings: AuditSettings) -> None:
             )
         if side.data is not None and side.membership is None:
             raise ConfigError("its labels are missing", where=f"{name}.membership", cure="Give a file of labels.")
+        if side.endpoint is not None:
+            from m4i_fast.stages.query import check_endpoint
+
+            check_endpoint(side.endpoint, settings.query)
     encoders = settings.encoders
     if encoders is not None and (encoders.folder is None) == (encoders.train is None):
         raise ConfigError("give a folder or a training", where="encoders", cure="encoders.folder or [encoders.train].")

@@ -14,7 +14,7 @@ from m4i_fast.types import Record
 if TYPE_CHECKING:
     from m4i_fast.query import QueryReport
 
-__all__ = ["dry_run", "query_stage"]
+__all__ = ["check_endpoint", "dry_run", "query_stage"]
 
 
 def query_stage(
@@ -34,7 +34,7 @@ def query_stage(
         RunError: the run holds answers of another model or other records.
         DataError: not one image can be read: a wrong folder, not some broken files.
     """
-    where = target if isinstance(target, str) else target.url
+    where = target if isinstance(target, str) else _shown_url(target.url)
     asked = {"samples": settings.samples, "augment": list(settings.augment)}
     if isinstance(target, str):
         path = Path(target)
@@ -91,15 +91,17 @@ def _query(
     if report.errors == report.rows:
         first = records.block(0, len(records))
         reasons = [str(error) for error in generations_of(run, first).errors]
-        clear_parts(run)  # not one answer in them
         at_model = [reason for reason in reasons if reason.startswith((MODEL_GAVE, "the endpoint"))]
+        if not at_model or isinstance(target, str):
+            clear_parts(run)  # not one answer in them
         if at_model:
             raise EngineError(
                 f"not one of {report.rows} images got a usable answer; the first: {at_model[0]}",
                 where=where,
                 cure="Export the engine again with: m4i-fast export"
                 if isinstance(target, str)
-                else "Look at what the endpoint says, and at --prompt, --model and --max-tokens.",
+                # What stands was paid, and counts: it goes with --again only.
+                else "Look at --prompt, --model, --max-tokens and --option, then begin anew with --again.",
             )
         raise DataError(
             f"not one of {report.rows} images can be read; the first: {reasons[0]}",
@@ -113,7 +115,7 @@ def _query_endpoint(
     run: Run, records: Any, target: EndpointSettings, asks: Any, *, again: bool, refresh: bool
 ) -> QueryReport:
     from m4i_fast.query.cache import default_folder
-    from m4i_fast.query.endpoint import Allowance, query_endpoint
+    from m4i_fast.query.endpoint import query_endpoint
     from m4i_fast.query.remote import Manners
 
     cache = Path(target.cache) if target.cache else default_folder()
@@ -129,24 +131,40 @@ def _query_endpoint(
             attempts=target.attempts,
             canary_every=target.canary_every,
         ),
-        allowance=Allowance(
-            max_queries=target.max_queries,
-            max_cost=target.max_cost,
-            price_query=target.price_query,
-            price_prompt_token=target.price_prompt_token,
-            price_completion_token=target.price_completion_token,
-        ),
+        allowance=_allowance(target),
         cache=cache if target.use_cache else None,
         refresh=refresh,
         again=again,
     )
 
 
+def check_endpoint(target: EndpointSettings, settings: QuerySettings) -> None:
+    """Look for faults that can be found without asking anybody, before anything is written or trained.
+
+    Raises:
+        ConfigError, EndpointError, EngineError: what is asked for cannot be, or the key cannot be read.
+        ExtraMissing: the client's package is not installed.
+    """
+    from m4i_fast.extras import require
+    from m4i_fast.query import Asks
+    from m4i_fast.query.endpoint import need_drawn
+
+    generation = endpoint_generation(target)
+    need_drawn(Asks(settings.augment, settings.samples), generation, where=_shown_url(target.url))
+    _allowance(target).budget(max_tokens=generation.max_tokens)
+    endpoint_address(target)
+    package, extra = ("grpc", "grpc") if target.protocol == "kserve-grpc" else ("aiohttp", "endpoint")
+    require(package, why="asking an endpoint", extra=extra)
+
+
 def dry_run(records: Iterable[Record], target: str | EndpointSettings, settings: QuerySettings) -> dict[str, Any]:
     """What a query would ask of a fresh run, and what it may cost at most; nothing is sent.
 
-    ``images`` are those that are there, as far as can be told without fetching them; ``bytes`` those of files. The
-    tokens of a prompt are not known before the endpoint counts them.
+    ``images`` are those that are there, as far as can be told without fetching; ``bytes`` those of files. Tokens of a
+    prompt are not known before they are counted, and neither are failed attempts nor answers that a cache holds.
+
+    Raises:
+        ConfigError, EndpointError: what is asked for cannot be.
     """
     from m4i_fast.query import Asks
 
@@ -160,13 +178,17 @@ def dry_run(records: Iterable[Record], target: str | EndpointSettings, settings:
     said: dict[str, Any] = {"records": count, "images": found, "queries": found * asks, "bytes": size * asks}
     if isinstance(target, str):
         return said
+    from m4i_fast.query.canary import canary_queries
+
     rate = _qps(target)
-    cost = said["queries"] * (target.price_query + target.max_tokens * target.price_completion_token)
+    said["canary_queries"] = canary_queries(said["queries"], target.canary_every) if found else 0
+    queries = said["queries"] + said["canary_queries"]
+    each = target.price_query + target.max_tokens * target.price_completion_token
     return said | {
-        "to": target.url,
-        "seconds_at_least": None if rate is None else said["queries"] / rate,
-        "completion_tokens_at_most": said["queries"] * target.max_tokens,
-        "cost_at_most_without_prompts": cost,
+        "to": _shown_url(target.url),
+        "seconds_at_least": None if rate is None else queries / rate,
+        "completion_tokens_at_most": queries * target.max_tokens,
+        "cost_at_most_without_prompts": queries * each,
         "allowed_queries": target.max_queries,
         "allowed_cost": target.max_cost,
     }
@@ -231,6 +253,25 @@ def endpoint_generation(target: EndpointSettings) -> Any:
     )
 
 
+def _allowance(target: EndpointSettings) -> Any:
+    from m4i_fast.query.account import Allowance
+
+    return Allowance(
+        target.max_queries,
+        target.max_cost,
+        target.price_query,
+        target.price_prompt_token,
+        target.price_completion_token,
+    )
+
+
+def _shown_url(url: str) -> str:
+    from m4i_fast.engines.endpoints import place_of
+
+    shown: str = place_of(url).shown  # its query may hold what nobody should read
+    return shown
+
+
 def _qps(target: EndpointSettings) -> float | None:
     from m4i_fast.engines.endpoints import is_loopback
     from m4i_fast.query.remote import Manners
@@ -241,5 +282,7 @@ def _qps(target: EndpointSettings) -> float | None:
 
 
 def _what_answers_depend_on(target: EndpointSettings) -> dict[str, Any]:
+    names = ("protocol", "model", "image_size", "image_input", "prompt_input", "text_output")
+    named: dict[str, Any] = {name: getattr(target, name) for name in names}
     generation: dict[str, Any] = endpoint_generation(target).to_json()
-    return {"url": target.url, "protocol": target.protocol, "model": target.model} | generation
+    return named | {"url": _shown_url(target.url)} | generation

@@ -324,7 +324,8 @@ AUDIT = {"out": "run", "target": {"engine": "none.onnx", "data": {"path": "a.jso
     [
         ("out = 'run'\n[target\n", ["audit.toml:2:"]),
         (tomli_w.dumps(AUDIT | {"tagret": {}}), ["tagret", "did you mean 'target'"]),
-        (tomli_w.dumps(AUDIT | {"query": {"batch": "many"}}), ["query.batch", "int"]),
+        (tomli_w.dumps(AUDIT | {"query": {"threads": "many"}}), ["query.threads", "int"]),
+        (tomli_w.dumps(AUDIT | {"query": {"batch": "many"}}), ["query.batch", "'many'"]),
         (tomli_w.dumps(AUDIT | {"query": {"batch": 0}}), ["query.batch", ">= 1"]),
         (tomli_w.dumps({"target": {}}), ["out"]),
         (tomli_w.dumps({"out": "run"}), ["target", "engine"]),
@@ -332,7 +333,7 @@ AUDIT = {"out": "run", "target": {"engine": "none.onnx", "data": {"path": "a.jso
         (tomli_w.dumps(AUDIT | {"attack": {"names": ["guess"], "heads": "."}}), ["guess", "mb_svm"]),
         (tomli_w.dumps(AUDIT | {"attack": {"heads": "."}, "overlap": {"recipe": "meteor"}}), ["meteor", "coco"]),
     ],
-    ids=["toml", "unknown key", "type", "range", "no out", "no target", "no heads", "no attack", "no recipe"],
+    ids=["toml", "unknown key", "type", "word", "range", "no out", "no target", "no heads", "no attack", "no recipe"],
 )
 def test_settings_that_cannot_be(content: str, said: list[str], put: Callable[..., Path], tmp_path: Path) -> None:
     refused(m4i("audit", put("audit.toml", content)), *said)

@@ -8,6 +8,7 @@ import datetime as dt
 import ipaddress
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,13 +24,14 @@ HANG = object()
 
 @dataclass(frozen=True)
 class Asked:
-    """A request as it came. ``headers``: names in lower case."""
+    """A request as it came. ``headers``: names in lower case; ``at``: seconds of the monotonic clock."""
 
     number: int
     method: str
     target: str
     headers: dict[str, str]
     body: bytes
+    at: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class HostileEndpoint:
         method, target, _ = head[0].split(" ")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:-2])}
         body = await reader.readexactly(int(headers.get("content-length", "0")))
-        asked = Asked(len(self.log), method, target, headers, body)
+        asked = Asked(len(self.log), method, target, headers, body, time.monotonic())
         self.log.append(asked)
         answer = self.script(asked) if callable(self.script) else self.script[min(asked.number, len(self.script) - 1)]
         if not answer.raw:

@@ -36,6 +36,7 @@ __all__ = [
     "event_loop",
     "is_loopback",
     "open_endpoint",
+    "place_of",
 ]
 
 Protocol = Literal["openai", "kserve", "kserve-grpc", "hf"]

@@ -85,7 +85,7 @@ class Resolver:
             )
         if not self.private and not is_public(literal):
             raise EndpointError(
-                "this is a private address", where=named, cure="If you mean it, allow it with --private-addresses."
+                "this is a private address", where=named, cure="If you mean it, allow it with --private."
             )
 
     async def addresses(self, host: str, port: int) -> list[tuple[socket.AddressFamily, str]]:

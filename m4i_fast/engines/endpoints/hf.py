@@ -29,6 +29,7 @@ class HuggingFaceEndpoint:
     wants: Literal["file", "pixels"] = "file"
     image_size: int | None = None
     rows = 1
+    alone = 0
     media_types = FILES
 
     def __init__(self, transport: Transport, identity: ModelIdentity, generation: Generation) -> None:

@@ -127,6 +127,7 @@ class KServeGrpcEndpoint:
         self.image_size = model.image_size
         self.rows = 1 if generation.temperature else model.rows  # a seed is of one request
         self.media_types = model.media_types
+        self.alone = 0
         self._channel = channel
         self._model = model
         self._generation = generation
@@ -147,6 +148,7 @@ class KServeGrpcEndpoint:
             if len(pictures) == 1:
                 return [Reply("", error=refused.what)]
         # One bad picture must not cost its neighbours their answers.
+        self.alone += len(pictures)
         return [
             (await self.ask([picture], request_id=f"{request_id}.{row}"))[0] for row, picture in enumerate(pictures)
         ]

@@ -40,6 +40,7 @@ class OpenAIEndpoint:
     wants: Literal["file", "pixels"] = "file"
     image_size: int | None = None
     rows = 1
+    alone = 0
     media_types = FILES
 
     def __init__(self, transport: Transport, path: str, identity: ModelIdentity, generation: Generation) -> None:

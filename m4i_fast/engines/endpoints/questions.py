@@ -137,6 +137,11 @@ class Endpoint(Protocol):
         ...
 
     @property
+    def alone(self) -> int:
+        """Pictures that were sent once more, each by itself, because the server refused several at once."""
+        ...
+
+    @property
     def media_types(self) -> frozenset[str]:
         """Files that may be sent as they are; empty where pixels are wanted."""
         ...

@@ -1,0 +1,83 @@
+"""What is spent is noted before it is sent, and never forgotten."""
+
+import asyncio
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from m4i_fast.engines.endpoints import Reply
+from m4i_fast.errors import ConfigError, RunFailed
+from m4i_fast.query.account import Account, Allowance
+from m4i_fast.query.ledger import Ledger, open_ledger
+
+PRICED = Allowance(max_cost=10, price_query=1, price_completion_token=0.5)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with open_ledger(tmp_path / "ledger.sqlite") as opened:
+        yield opened
+
+
+def test_what_may_be_sent_stands_in_the_ledger_already(ledger: Ledger) -> None:
+    async def run() -> None:
+        account = Account(ledger, Allowance(max_queries=3), max_tokens=1)
+        assert await asyncio.gather(account.take([5], 1), account.take([7], 1)) == [True, True]
+        assert ledger.attempts(0, 10) == {5: 1, 7: 1}
+        assert await account.take([5], 1)
+        assert not await account.take([5], 1)
+        assert ledger.attempts(0, 10) == {5: 2, 7: 1}
+        assert str(account) == "3 queries"
+
+    asyncio.run(run())
+    again = Account(ledger, Allowance(max_queries=3), max_tokens=1)
+    assert (again.queries, again.room(1)) == (3, False)
+
+
+def test_what_was_under_way_at_a_kill_counts_at_its_most(ledger: Ledger) -> None:
+    async def run() -> None:
+        account = Account(ledger, PRICED, max_tokens=4)
+        assert await account.take([1], 1)
+        account.ended(Reply("a", prompt_tokens=1, completion_tokens=2))
+        assert await account.take([2], 1)  # and then it is killed
+
+    asyncio.run(run())
+    killed = Account(ledger, PRICED, max_tokens=4)
+    assert killed.cost == 1 + 2 * 0.5 + 1 + 4 * 0.5
+    killed.close()
+    assert Account(ledger, PRICED, max_tokens=4).cost == killed.cost
+
+
+def test_what_was_not_needed_is_given_back(ledger: Ledger) -> None:
+    async def run() -> Account:
+        account = Account(ledger, PRICED, max_tokens=0)
+        assert await account.take([1, 2], 4)
+        account.unsent(2)
+        for _ in range(2):
+            account.ended(None)
+        account.close()
+        return account
+
+    account = asyncio.run(run())
+    assert (account.queries, account.cost) == (2, 2.0)
+    assert Account(ledger, PRICED, max_tokens=0).queries == 2
+
+
+def test_nothing_is_sent_that_cannot_be_noted(ledger: Ledger) -> None:
+    async def run() -> None:
+        account = Account(ledger, Allowance(), max_tokens=1)
+        with sqlite3.connect(ledger.path) as db:
+            db.execute("DROP TABLE question")
+        db.close()
+        with pytest.raises(RunFailed, match="ledger cannot be written"):
+            await account.take([1], 1)
+
+    asyncio.run(run())
+
+
+def test_an_allowance_that_cannot_be_is_refused() -> None:
+    for wrong in (Allowance(max_cost=1), Allowance(max_queries=-1), Allowance(price_query=float("nan"))):
+        with pytest.raises(ConfigError):
+            wrong.budget(max_tokens=1)
