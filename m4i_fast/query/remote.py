@@ -281,11 +281,12 @@ class _Asker:
                 self._next_canary = self._done + self._manners.canary_every
                 await self._canary.look()
 
-    async def _send(self, rows: list[Sendable]) -> None:
+    async def _send(self, rows: list[Sendable], tried: int = 0) -> None:
         pictures = [each.picture for each in rows if each.picture is not None]
         first = rows[0].wanted.question
         begun = time.monotonic()
-        for attempt in range(1, self._manners.attempts + 1):
+        last = max(self._manners.attempts, tried + 1)
+        for attempt in range(tried + 1, last + 1):
             await self._pace.slot()
             if self._ended_by is not None:
                 self._pace.done(0.0, None)
@@ -309,7 +310,12 @@ class _Asker:
                 self._pace.done(time.monotonic() - mark, fault)
                 for _ in rows:
                     self._budget.spent(None)
-                if attempt == self._manners.attempts:
+                if len(rows) > 1 and fault.status == 500 and attempt >= min(2, last):
+                    # Of one picture that it cannot read, many a server fails the whole batch.
+                    for each in rows:
+                        await self._send([each], attempt)
+                    return
+                if attempt == last:
                     self._give_up(rows, fault, begun, attempt)
                     return
                 self._mind_silence(fault)

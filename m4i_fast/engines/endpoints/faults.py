@@ -63,7 +63,7 @@ class Busy(Exception):  # noqa: N818 - reads as what it is
     Attributes:
         what: one sentence, without any key.
         retry_after_s: seconds the server asked to wait, 0 to 300; None where it named no time that makes sense.
-        status: of HTTP, or None.
+        status: of HTTP, or 500 where gRPC says the same; None where there is none.
         overload: the server asks for fewer requests: 429, 503, 504, a timeout.
     """
 

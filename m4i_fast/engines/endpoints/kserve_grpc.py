@@ -40,6 +40,9 @@ from m4i_fast.extras import require
 __all__ = ["Channel", "KServeGrpcEndpoint", "open_channel", "open_kserve_grpc"]
 
 _ROW = frozenset({"INVALID_ARGUMENT", "OUT_OF_RANGE", "FAILED_PRECONDITION"})
+_FAILED = frozenset({"INTERNAL", "UNKNOWN"})
+"""What HTTP calls 500: Triton and MLServer say so of a picture that their model cannot read."""
+
 _OVER = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED", "NOT_FOUND", "UNIMPLEMENTED"})
 _CURES = {
     "UNAUTHENTICATED": "Give a valid key; the command goes on where it stopped.",
@@ -113,7 +116,7 @@ class Channel:
             )
         if code == "DEADLINE_EXCEEDED":
             return Busy(TOO_LATE, overload=True)
-        return Busy(what, overload=code == "RESOURCE_EXHAUSTED")
+        return Busy(what, status=500 if code in _FAILED else None, overload=code == "RESOURCE_EXHAUSTED")
 
 
 class KServeGrpcEndpoint:

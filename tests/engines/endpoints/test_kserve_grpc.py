@@ -139,20 +139,20 @@ def test_pixels_and_parameters() -> None:
 
 
 CODES = {
-    "UNAVAILABLE": False,
-    "RESOURCE_EXHAUSTED": True,
-    "DEADLINE_EXCEEDED": True,
-    "INTERNAL": False,
-    "UNKNOWN": False,
-    "ABORTED": False,
+    "UNAVAILABLE": (None, False),
+    "RESOURCE_EXHAUSTED": (None, True),
+    "DEADLINE_EXCEEDED": (None, True),
+    "INTERNAL": (500, False),
+    "UNKNOWN": (500, False),
+    "ABORTED": (None, False),
 }
 
 
-@pytest.mark.parametrize(("code", "overload"), CODES.items())
-def test_what_may_pass_may_be_tried_again(code: str, overload: bool) -> None:
+@pytest.mark.parametrize(("code", "fault"), CODES.items())
+def test_what_may_pass_may_be_tried_again(code: str, fault: tuple[int | None, bool]) -> None:
     with serving(failing(grpc.StatusCode[code])) as server, pytest.raises(Busy) as caught:
         ask(server.url, "kserve-grpc")
-    assert caught.value.overload == overload
+    assert (caught.value.status, caught.value.overload) == fault
 
 
 @pytest.mark.parametrize("code", ["UNAUTHENTICATED", "PERMISSION_DENIED", "NOT_FOUND", "UNIMPLEMENTED"])
