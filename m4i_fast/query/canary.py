@@ -71,6 +71,13 @@ class Canary:
             if None not in {old, new} and old != new:
                 self.void(f"asked the same as at its start, the model said {new!r}, where it had said {old!r}")
 
+    async def answers_at_all(self) -> bool:
+        """Whether the endpoint has an answer to anything now."""
+        for row, picture in enumerate(self._pictures):
+            if await self.answer(picture, f"m4i-canary-there-{row}", attempts=1) is not None:
+                return True
+        return False
+
     def void(self, reason: str) -> NoReturn:
         """Declare the run void.
 
@@ -92,9 +99,9 @@ class Canary:
         self._ledger.remember("canary_queries", self._queries)
         return said
 
-    async def answer(self, picture: Picture, request_id: str) -> str | None:
+    async def answer(self, picture: Picture, request_id: str, *, attempts: int = ATTEMPTS) -> str | None:
         """What the model says of one picture; None where that tells nothing: no answer, or no money for one."""
-        for attempt in range(1, ATTEMPTS + 1):
+        for attempt in range(1, attempts + 1):
             await self._pace.slot()
             mark = time.monotonic()
             if not self._budget.take():
@@ -106,7 +113,8 @@ class Canary:
             except Busy as fault:
                 self._pace.done(time.monotonic() - mark, fault)
                 self._budget.spent(None)
-                await asyncio.sleep(backoff_s(attempt, fault.retry_after_s, self._rng))
+                if attempt < attempts:
+                    await asyncio.sleep(backoff_s(attempt, fault.retry_after_s, self._rng))
                 continue
             self._pace.done(time.monotonic() - mark, None)
             self._budget.spent(reply)

@@ -284,7 +284,6 @@ class _Asker:
     async def _send(self, rows: list[Sendable], tried: int = 0) -> None:
         pictures = [each.picture for each in rows if each.picture is not None]
         first = rows[0].wanted.question
-        begun = time.monotonic()
         last = max(self._manners.attempts, tried + 1)
         for attempt in range(tried + 1, last + 1):
             await self._pace.slot()
@@ -316,7 +315,7 @@ class _Asker:
                         await self._send([each], attempt)
                     return
                 if attempt == last:
-                    self._give_up(rows, fault, begun, attempt)
+                    await self._give_up(rows, fault, mark, attempt)
                     return
                 self._mind_silence(fault)
                 await asyncio.sleep(backoff_s(attempt, fault.retry_after_s, self._rng))
@@ -330,9 +329,10 @@ class _Asker:
                 self._settle(each, reply, attempts=attempt - 1, request_id=request_id, latency_s=now - mark)
             return
 
-    def _give_up(self, rows: Sequence[Sendable], fault: Busy, begun: float, attempts: int) -> None:
-        # Others got answers meanwhile: it is these pictures. Nobody did: it is the endpoint, and no row is to blame.
-        if self._last_good < begun:
+    async def _give_up(self, rows: Sequence[Sendable], fault: Busy, begun: float, attempts: int) -> None:
+        # Others got answers during the last attempt, or a canary gets one now: it is these pictures. Else it is the
+        # endpoint, and no row is to blame.
+        if self._last_good < begun and not await self._canary.answers_at_all():
             raise self._down(fault)
         for each in rows:
             what = f"the endpoint gave no answer in {attempts} attempts, the last: {fault.what}"
