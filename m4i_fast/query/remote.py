@@ -412,7 +412,9 @@ class _Asker:
             await asyncio.sleep(FLUSH_S)
             self._show()
             if self._outbox:
-                await loop.run_in_executor(self._committer, self._hand_over, *self._taken_out())
+                handing = loop.run_in_executor(self._committer, self._hand_over, *self._taken_out())
+                # Cancelled before the thread took it up, it would be forgotten.
+                await asyncio.shield(handing)
 
     def _show(self) -> None:
         if self._done > self._shown:
