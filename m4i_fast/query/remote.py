@@ -47,7 +47,7 @@ class Manners:
     Attributes:
         qps: requests a second, or None for no limit.
         concurrency: requests under way at once, at most; fewer where the endpoint is slow or says so.
-        attempts: at one question before its row gets an error.
+        attempts: at one question before its row gets an error, apart from those in a batch that was parted.
         silence_s: seconds without any good answer after which the run stops: the endpoint is down, not the row.
         canary_every: answers between two looks at whether the model is still the same; 0: only at the start.
     """
@@ -284,7 +284,7 @@ class _Asker:
     async def _send(self, rows: list[Sendable], tried: int = 0) -> None:
         pictures = [each.picture for each in rows if each.picture is not None]
         first = rows[0].wanted.question
-        last = max(self._manners.attempts, tried + 1)
+        last = tried + self._manners.attempts
         for attempt in range(tried + 1, last + 1):
             await self._pace.slot()
             if self._ended_by is not None:
@@ -310,7 +310,8 @@ class _Asker:
                 for _ in rows:
                     self._budget.spent(None)
                 if len(rows) > 1 and fault.status == 500 and attempt >= min(2, last):
-                    # Of one picture that it cannot read, many a server fails the whole batch.
+                    # Of one picture that it cannot read, many a server fails the whole batch; each by itself gets
+                    # all attempts, as such a server may close the connection, too.
                     for each in rows:
                         await self._send([each], attempt)
                     return
@@ -318,7 +319,7 @@ class _Asker:
                     await self._give_up(rows, fault, mark, attempt)
                     return
                 self._mind_silence(fault)
-                await asyncio.sleep(backoff_s(attempt, fault.retry_after_s, self._rng))
+                await asyncio.sleep(backoff_s(attempt - tried, fault.retry_after_s, self._rng))
                 continue
             now = time.monotonic()
             self._pace.done(now - mark, None)
