@@ -18,7 +18,7 @@ import numpy as np
 from m4i_fast.engines.endpoints.addresses import Place, Resolver
 from m4i_fast.engines.endpoints.faults import Busy, Refused, clean, excerpt, without_frames
 from m4i_fast.engines.endpoints.identity import ModelIdentity
-from m4i_fast.engines.endpoints.kserve import parameters_of, split_path, version_of
+from m4i_fast.engines.endpoints.kserve import parameters_of, split_path, unlisted, version_of
 from m4i_fast.engines.endpoints.kserve_messages import SERVICE, message
 from m4i_fast.engines.endpoints.kserve_model import (
     NUMBERS,
@@ -269,12 +269,22 @@ async def open_kserve_grpc(
 
 
 async def _only_model(channel: Channel) -> str:
-    answer = await channel.call("RepositoryIndex", message("RepositoryIndexRequest")(ready=True))
+    fault: EndpointError | Refused
+    try:
+        answer = await channel.call("RepositoryIndex", message("RepositoryIndexRequest")(ready=True))
+    except (EndpointError, Refused) as error:
+        fault = error
+    else:
+        return _only_name(answer, channel.place.shown)
+    raise unlisted(fault.what, channel.place.shown)
+
+
+def _only_name(answer: Any, where: str) -> str:
     names = sorted({each.name for each in answer.models})
     if len(names) != 1:
         raise EndpointError(
             f"the server has {len(names)} models ({', '.join(names[:10]) or 'none'})",
-            where=channel.place.shown,
+            where=where,
             cure="Say which one with --model.",
         )
     return str(names[0])
