@@ -54,9 +54,9 @@ def caption(*texts: str, version: str = "3", raw: bool = True) -> bytes:
 
 
 class Server:
-    """``infer``: bytes to bytes, or raises by its context. ``log``: method, bytes, metadata."""
+    """``infer``, ``others`` by method: bytes to bytes, or raises by its context. ``log``: method, bytes, metadata."""
 
-    def __init__(self, infer: Callable[[bytes, Any], bytes], metadata: bytes = METADATA) -> None:
+    def __init__(self, infer: Callable[[bytes, Any], bytes], metadata: bytes, others: dict[str, Any] | None) -> None:
         self.log: list[tuple[str, bytes, dict[str, Any]]] = []
         self.url = ""
         self._answers: dict[str, Any] = {
@@ -64,7 +64,7 @@ class Server:
             "ModelMetadata": lambda *_: metadata,
             "RepositoryIndex": lambda *_: field(1, field(1, "tiny")),
             "ModelInfer": infer,
-        }
+        } | (others or {})
 
     def service(self, details: Any) -> Any:
         method = details.method.removeprefix("/inference.GRPCInferenceService/")
@@ -80,9 +80,14 @@ class Server:
 
 @contextmanager
 def serving(
-    infer: Callable[[bytes, Any], bytes], metadata: bytes = METADATA, *, tls: Any = None, compression: Any = None
+    infer: Callable[[bytes, Any], bytes],
+    metadata: bytes = METADATA,
+    *,
+    others: dict[str, Any] | None = None,
+    tls: Any = None,
+    compression: Any = None,
 ) -> Iterator[Server]:
-    server = Server(infer, metadata)
+    server = Server(infer, metadata, others)
     handler = type("Handler", (grpc.GenericRpcHandler,), {"service": lambda _, details: server.service(details)})()
     with ThreadPoolExecutor(2) as pool:
         running = grpc.server(pool, handlers=[handler], compression=compression)
@@ -160,6 +165,15 @@ def test_what_will_not_pass_ends_the_run(code: str) -> None:
     with serving(failing(grpc.StatusCode[code])) as server, pytest.raises(EndpointError, match=code) as caught:
         ask(server.url, "kserve-grpc")
     assert caught.value.cure
+
+
+@pytest.mark.parametrize("code", ["UNAVAILABLE", "UNIMPLEMENTED", "PERMISSION_DENIED", "INVALID_ARGUMENT"])
+def test_a_server_may_keep_its_list_of_models_to_itself(code: str) -> None:
+    restricted = {"RepositoryIndex": failing(grpc.StatusCode[code], "restricted")}
+    what = "restricted" if code == "UNAVAILABLE" else "does not list its models: .*restricted"
+    with serving(lambda *_: b"", others=restricted) as server, pytest.raises(EndpointError, match=what) as caught:
+        ask(server.url, "kserve-grpc", model=None, patience_s=0.1)
+    assert ("--model" in (caught.value.cure or "")) == (code != "UNAVAILABLE")
 
 
 def test_one_refused_picture_costs_its_neighbours_nothing() -> None:
