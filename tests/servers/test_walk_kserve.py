@@ -8,11 +8,11 @@ import pytest
 
 from tests.cli.conftest import m4i
 from tests.servers.conftest import Served
-from tests.servers.walking import WAYS, answers, ledger, query
+from tests.servers.walking import WAYS, answers, ledger, query, shown, words
 
 pytestmark = pytest.mark.servers
 
-VERSIONS = {"triton_server": "1", "mlserver_server": "v1"}
+VERSIONS = {"triton": "1", "mlserver": "v1"}
 
 
 @pytest.fixture
@@ -21,20 +21,28 @@ def served(request: pytest.FixtureRequest) -> Served:
     return found
 
 
-@pytest.mark.parametrize(("served", "protocol"), WAYS, indirect=["served"])
-@pytest.mark.parametrize("kind", ["pixels", "files"])
-def test_every_caption_is_the_engines(
-    served: Served, protocol: str, kind: str, pictures: list[Path], tmp_path: Path
+SHOWN = [(f"{name}_server", line) for name in ("triton", "mlserver") for line in shown(name)]
+
+
+def test_the_page_shows_both_models_over_both_protocols() -> None:
+    assert len(SHOWN) == len({line for _, line in SHOWN}) * 2 == 8
+
+
+@pytest.mark.parametrize(("served", "line"), SHOWN, indirect=["served"])
+def test_each_command_of_the_page_gives_the_captions_of_the_engine(
+    served: Served, line: str, pictures: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = tmp_path / "run"
-    model = getattr(served, kind)
-    done = m4i(*query(pictures[0].parent, served.server, protocol, run, "--model", model)).json
+    monkeypatch.chdir(tmp_path)
+    Path("photos").symlink_to(pictures[0].parent)
+    command = words(line, served.server)
+    done = m4i(*command, "--no-cache").json
+    run, model = (command[command.index(name) + 1] for name in ("--out", "--model"))
     wanted = [(file.name, text, None) for file, text in zip(pictures, served.expected(pictures), strict=True)]
-    assert answers(run) == wanted
+    assert answers(Path(run)) == wanted
     # Twelve pictures, eight a request.
     assert (done["rows"], done["errors"], done["batch"], done["requests"], done["faults"]) == (12, 0, 8, 2, 0)
-    version = VERSIONS[f"{served.server.name}_server"]
-    assert ledger(run, "SELECT DISTINCT name, version FROM model") == [(model, version)]
+    version = VERSIONS[served.server.name]
+    assert ledger(Path(run), "SELECT DISTINCT name, version FROM model") == [(model, version)]
 
 
 @pytest.mark.parametrize(("served", "protocol"), WAYS, indirect=["served"])

@@ -9,16 +9,19 @@ import pytest
 from tests.cli.conftest import m4i
 from tests.servers.conftest import MAX_TOKENS, Served
 from tests.servers.test_openai import completion
-from tests.servers.walking import answers, ledger, query
+from tests.servers.walking import answers, ledger, query, shown, words
 
 pytestmark = pytest.mark.servers
 
 
-def test_every_caption_is_the_librarys_over_a_stop_and_a_resumption(
-    openai_server: Served, pictures: list[Path], tmp_path: Path
+def test_the_command_of_the_page_gives_the_captions_of_the_library_over_a_stop_and_a_resumption(
+    openai_server: Served, pictures: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = tmp_path / "run"
-    command = query(pictures[0].parent, openai_server.server, "openai", run, "--max-tokens", MAX_TOKENS)
+    monkeypatch.chdir(tmp_path)
+    Path("photos").symlink_to(pictures[0].parent)
+    (line,) = shown("openai")
+    command = [*words(line, openai_server.server), "--no-cache"]
+    run = Path(command[command.index("--out") + 1])
     stopped = m4i(*command, "--max-queries", 11)  # six of them are canaries
     assert stopped.code == 2
     assert "the budget is spent (11 queries)" in stopped.err

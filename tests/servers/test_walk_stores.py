@@ -13,7 +13,7 @@ import pytest
 
 from tests.cli.conftest import m4i
 from tests.servers.conftest import Store
-from tests.servers.walking import answers
+from tests.servers.walking import answers, shown, words
 
 pytestmark = pytest.mark.servers
 
@@ -45,40 +45,35 @@ def shelf(pictures: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 @pytest.fixture(scope="module")
-def bucket(shelf: Path, s3_server: Store) -> str:
+def shelved(shelf: Path, s3_server: Store) -> Store:
     s3_server.put("shelf")
     for file in sorted(shelf.rglob("*")):
         if file.is_file():
             s3_server.put(f"shelf/{file.relative_to(shelf)}", file.read_bytes())
-    return "s3://shelf"
+    return s3_server
 
 
-@pytest.mark.parametrize(
-    ("data", "images", "errors"),
-    [("photos", None, 1), ("{000..001}.tar", None, 0), ("train.parquet", None, 0), ("captions.json", "photos", 2)],
-    ids=["folder", "webdataset", "parquet", "coco"],
-)
-def test_the_answers_are_those_of_local_files(
-    data: str,
-    images: str | None,
+@pytest.mark.parametrize(("line", "errors"), [*zip(shown("s3"), (1, 0, 0, 2), strict=True)])
+def test_the_answers_of_each_command_of_the_page_are_those_of_local_files(
+    line: str,
     errors: int,
     shelf: Path,
-    bucket: str,
     engine: Path,
-    s3_server: Store,
+    shelved: Store,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pytest.importorskip("s3fs", reason="needs the extra cloud")
-    for name, value in s3_server.environment.items():
+    for name, value in shelved.environment.items():
         monkeypatch.setenv(name, value)
     said = []
-    for place in (shelf, bucket):
-        run = tmp_path / str(len(said))
-        where = () if images is None else ("--images", f"{place}/{images}")
-        done = m4i("query", f"{place}/{data}", *where, "--engine", engine, "--out", run, "--json").json
-        assert done["errors"] == errors
-        said.append(answers(run))
-    local, stored = said
+    for folder, command in (("far", line), ("near", line.replace("s3://shelf", str(shelf)))):
+        (tmp_path / folder).mkdir()
+        monkeypatch.chdir(tmp_path / folder)
+        Path("captioner.onnx").symlink_to(engine)
+        asked = words(command, shelved.server)
+        assert m4i(*asked).json["errors"] == errors
+        said.append(answers(Path(asked[asked.index("--out") + 1])))
+    stored, local = said
     assert stored == local
     assert len({text for _, text, reason in local if reason is None}) >= 6

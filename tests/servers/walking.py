@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -12,8 +14,23 @@ from m4i_fast.query.parts import FOLDER
 from m4i_fast.tables import read_generations
 from tests.servers.environments import Server
 
+_PAGE = (Path(__file__).parents[2] / "docs/servers.md").read_text(encoding="utf-8")
+_BLOCKS = re.findall(r"<!-- servers: ([a-z0-9 ]+) -->\n```bash\n(.*?)```", _PAGE, re.DOTALL)
+
 WAYS = [(server, protocol) for server in ("triton_server", "mlserver_server") for protocol in ("kserve", "kserve-grpc")]
 """Fixture of the server, and protocol."""
+
+
+def shown(name: str) -> list[str]:
+    """The commands that docs/servers.md shows for a server."""
+    return [line for names, text in _BLOCKS if name in names.split() for line in text.splitlines()]
+
+
+def words(line: str, server: Server) -> list[str]:
+    """A command of the page as the words after ``m4i-fast``."""
+    command, *found = shlex.split(line.replace("$URL", server.url).replace("$GRPC", f"http://{server.grpc}"))
+    assert command == "m4i-fast"
+    return [*found, "--json"]
 
 
 def query(data: Path, server: Server, protocol: str, out: Path, *more: object) -> list[object]:

@@ -52,6 +52,9 @@ _CURES = {
 }
 _TLS = ("handshake", "certificate", "ssl")
 
+_KEPT = "is restricted"
+"""Triton's words, with UNAVAILABLE, about what its owner keeps for himself: it will not pass."""
+
 _CONTENTS = {
     "BYTES": "bytes_contents",
     "INT32": "int_contents",
@@ -269,10 +272,14 @@ async def open_kserve_grpc(
 
 
 async def _only_model(channel: Channel) -> str:
-    fault: EndpointError | Refused
+    fault: Busy | EndpointError | Refused
     try:
         answer = await channel.call("RepositoryIndex", message("RepositoryIndexRequest")(ready=True))
     except (EndpointError, Refused) as error:
+        fault = error
+    except Busy as error:
+        if _KEPT not in error.what:
+            raise
         fault = error
     else:
         return _only_name(answer, channel.place.shown)

@@ -167,13 +167,21 @@ def test_what_will_not_pass_ends_the_run(code: str) -> None:
     assert caught.value.cure
 
 
-@pytest.mark.parametrize("code", ["UNAVAILABLE", "UNIMPLEMENTED", "PERMISSION_DENIED", "INVALID_ARGUMENT"])
-def test_a_server_may_keep_its_list_of_models_to_itself(code: str) -> None:
-    restricted = {"RepositoryIndex": failing(grpc.StatusCode[code], "restricted")}
-    what = "restricted" if code == "UNAVAILABLE" else "does not list its models: .*restricted"
-    with serving(lambda *_: b"", others=restricted) as server, pytest.raises(EndpointError, match=what) as caught:
+KEPT = [
+    ("UNIMPLEMENTED", "no", True),
+    ("PERMISSION_DENIED", "no", True),
+    ("INVALID_ARGUMENT", "no", True),
+    ("UNAVAILABLE", "This protocol is restricted, expecting header 'x'", True),
+    ("UNAVAILABLE", "no", False),
+]
+
+
+@pytest.mark.parametrize(("code", "details", "kept"), KEPT)
+def test_a_server_may_keep_its_list_of_models_to_itself(code: str, details: str, kept: bool) -> None:
+    others = {"RepositoryIndex": failing(grpc.StatusCode[code], details)}
+    with serving(lambda *_: b"", others=others) as server, pytest.raises(EndpointError, match=details) as caught:
         ask(server.url, "kserve-grpc", model=None, patience_s=0.1)
-    assert ("--model" in (caught.value.cure or "")) == (code != "UNAVAILABLE")
+    assert ("does not list its models" in caught.value.what, "--model" in str(caught.value.cure)) == (kept, kept)
 
 
 def test_one_refused_picture_costs_its_neighbours_nothing() -> None:
