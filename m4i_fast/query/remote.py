@@ -252,13 +252,15 @@ class _Asker:
             await self._outbox.room()
             mark = time.perf_counter()
 
-    async def _send(self, rows: list[Row]) -> None:
-        for attempt in range(1, self._manners.attempts + 1):
+    async def _send(self, rows: list[Row], tried: int = 0) -> None:
+        """Ask until there is an answer; ``tried``: attempts at these rows among others before."""
+        last = tried + self._manners.attempts
+        for attempt in range(tried + 1, last + 1):
             await self._pace.slot()
             if len(rows) > 1 and not self._account.room(2 * len(rows)):
                 self._pace.done(0.0, None)
                 for row in rows:
-                    await self._send([row])
+                    await self._send([row], attempt - 1)
                 return
             request_id = f"{self._name}-{rows[0].question}-{rows[0].sent + attempt}"
             begun = time.monotonic()
@@ -275,12 +277,18 @@ class _Asker:
                 return
             if self._ended_by is not None:
                 return
-            if attempt == self._manners.attempts:
+            if len(rows) > 1 and replies.status == 500 and attempt >= min(2, last):
+                # Of one picture that it cannot read, many a server fails the whole batch; each by itself gets all
+                # attempts, as such a server may close the connection, too.
+                for row in rows:
+                    await self._send([row], attempt)
+                return
+            if attempt == last:
                 await self._give_up(rows, replies, begun)
                 return
             if time.monotonic() - self._last_good > self._manners.silence_s:
                 raise self._down(replies)
-            await asyncio.sleep(backoff_s(attempt, replies.retry_after_s, self._rng))
+            await asyncio.sleep(backoff_s(attempt - tried, replies.retry_after_s, self._rng))
 
     async def _ask(self, rows: Sequence[Row], request_id: str) -> tuple[list[Reply] | Busy, float]:
         """One attempt, paid and noted before: what came of it, and after how many seconds."""

@@ -133,7 +133,8 @@ def engine(environments: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     return folder / "captioner.onnx"
 
 
-def _of_engine(server: Server, engine: Path) -> Served:
+def served_engine(server: Server, engine: Path) -> Served:
+    """What a server of an exported captioner must say."""
     from m4i_fast.engines import open_captioner
 
     def expected(files: Sequence[Path]) -> list[str]:
@@ -152,17 +153,19 @@ def _of_engine(server: Server, engine: Path) -> Served:
 @pytest.fixture(scope="session")
 def triton_server(environments: Path, engine: Path) -> Iterator[Served]:
     with running("triton", environments, "--engine", engine) as server:
-        yield _of_engine(server, engine)
+        yield served_engine(server, engine)
 
 
 @pytest.fixture(scope="session")
 def mlserver_server(environments: Path, engine: Path) -> Iterator[Served]:
     with running("mlserver", environments, "--engine", engine) as server:
-        yield _of_engine(server, engine)
+        yield served_engine(server, engine)
 
 
 @pytest.fixture(scope="session")
-def openai_server(environments: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def openai_server(
+    environments: Path, pictures: list[Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
     model = tmp_path_factory.mktemp("models") / "tiny-llava"
 
     def directly(files: tuple[str, ...]) -> list[str]:
@@ -175,7 +178,7 @@ def openai_server(environments: Path, tmp_path_factory: pytest.TempPathFactory) 
         return texts
 
     once = cache(directly)
-    directly(())  # makes the model
+    once(tuple(map(str, pictures)))  # makes the model, too: torch takes its time to start
     with running("openai", environments, "--model", model) as server:
         yield Served(server, "", model.name, None, 0, lambda files: once(tuple(map(str, files))))
 

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryDirectory, TemporaryFile
 
 from filelock import FileLock
 
@@ -68,29 +68,30 @@ def environment(name: str, folder: Path) -> Path:
 
 
 @contextlib.contextmanager
-def running(name: str, folder: Path, *arguments: object) -> Iterator[Server]:
-    """Start a server on free ports of 127.0.0.1 and wait until it is ready; it ends with the block.
+def running(name: str, folder: Path, *arguments: object, ports: tuple[int, int] | None = None) -> Iterator[Server]:
+    """Start a server on 127.0.0.1 and wait until it is ready; it ends with the block, or may have been killed in it.
 
     Args:
         name: a key of ``READY``.
         folder: where the environments are.
         arguments: of the server's ``serve.py``, beside the ports.
+        ports: for HTTP and gRPC; None: free ones.
 
     Raises:
         RuntimeError: it ended, or was not ready in time; the end of its log is in the message.
     """
     python = environment(name, folder)
-    http, grpc = _free_ports(2)
+    http, grpc = ports or free_ports()
     command = [python, HERE / name / "serve.py", "--http-port", http, *arguments]
     if name in GRPC:
         command += ["--grpc-port", grpc]
-    with TemporaryFile() as log:
+    with TemporaryFile() as log, TemporaryDirectory(prefix="m4i-server-", ignore_cleanup_errors=True) as scratch:
         process = subprocess.Popen(
             [str(part) for part in command],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env=_plain_environment(),
+            env=_plain_environment() | {"TMPDIR": scratch},  # a killed server cleans up nothing
             start_new_session=True,
         )
         assert process.stdin is not None
@@ -123,12 +124,12 @@ def _wait(url: str, process: subprocess.Popen[bytes]) -> str | None:
     return f"was not ready after {START_S:.0f} s"
 
 
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
+def free_ports() -> tuple[int, int]:
+    """Two ports that nobody listens at just now."""
+    with socket.socket() as one, socket.socket() as other:
+        for each in (one, other):
             each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+        return one.getsockname()[1], other.getsockname()[1]
 
 
 def _plain_environment() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""MLServer: the same protocol without binary tensors over HTTP, and over gRPC."""
+"""MLServer: the same protocol without binary tensors over HTTP; gRPC is asked by the tool (test_walk_kserve.py)."""
 
 from __future__ import annotations
 
@@ -48,21 +48,3 @@ def test_files_get_the_captions_of_the_engine(mlserver_server: Served, pictures:
     tensor = {"name": "image", "datatype": "BYTES", "shape": [len(data)], "data": data}
     answer = infer(mlserver_server, mlserver_server.files, tensor)
     assert answer["outputs"][0]["data"] == mlserver_server.expected(pictures)
-
-
-def test_grpc_gets_the_captions_of_the_engine(
-    mlserver_server: Served, pictures: list[Path], square: Callable[[int], np.ndarray]
-) -> None:
-    grpc = pytest.importorskip("tritonclient.grpc", reason="needs tritonclient[grpc]")
-    pixels = square(mlserver_server.size)
-    # Over gRPC too a file goes as base64: the model's metadata says so.
-    files = np.array([base64.b64encode(picture.read_bytes()) for picture in pictures], dtype=object)
-    given = (
-        (mlserver_server.pixels, grpc.InferInput("pixels", list(pixels.shape), "UINT8"), pixels),
-        (mlserver_server.files, grpc.InferInput("image", list(files.shape), "BYTES"), files),
-    )
-    with grpc.InferenceServerClient(mlserver_server.server.grpc) as client:
-        for model, tensor, values in given:
-            tensor.set_data_from_numpy(values)
-            found = client.infer(model, [tensor], client_timeout=60).as_numpy("text")
-            assert [text.decode() for text in found[:, 0]] == mlserver_server.expected(pictures)

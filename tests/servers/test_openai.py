@@ -16,7 +16,7 @@ pytestmark = pytest.mark.servers
 
 def completion(served: Served, picture: Path) -> Any:
     url = f"data:image/jpeg;base64,{base64.b64encode(picture.read_bytes()).decode()}"
-    parts = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": PROMPT}]
+    parts = [{"type": "text", "text": PROMPT}, {"type": "image_url", "image_url": {"url": url}}]
     return ask_json(
         f"{served.url}/v1/chat/completions",
         {

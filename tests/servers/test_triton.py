@@ -1,4 +1,4 @@
-"""Triton over HTTP with its binary tensors, and over gRPC."""
+"""Triton over HTTP with its binary tensors; gRPC is asked by the tool (test_walk_kserve.py)."""
 
 from __future__ import annotations
 
@@ -60,20 +60,3 @@ def test_files_get_the_captions_of_the_engine(triton_server: Served, pictures: l
     url = f"{triton_server.url}/v2/models/{triton_server.files}/infer"
     tensor: dict[str, object] = {"name": "image", "datatype": "BYTES", "shape": [len(files), 1]}
     assert infer(url, tensor, raw, binary=True) == [text.encode() for text in triton_server.expected(pictures)]
-
-
-def test_grpc_gets_the_captions_of_the_engine(
-    triton_server: Served, pictures: list[Path], square: Callable[[int], np.ndarray]
-) -> None:
-    grpc = pytest.importorskip("tritonclient.grpc", reason="needs tritonclient[grpc]")
-    pixels = square(triton_server.size)
-    files = np.array([[picture.read_bytes()] for picture in pictures], dtype=object)
-    given = (
-        (triton_server.pixels, grpc.InferInput("pixels", list(pixels.shape), "UINT8"), pixels),
-        (triton_server.files, grpc.InferInput("image", list(files.shape), "BYTES"), files),
-    )
-    with grpc.InferenceServerClient(triton_server.server.grpc) as client:
-        for model, tensor, values in given:
-            tensor.set_data_from_numpy(values)
-            found = client.infer(model, [tensor], client_timeout=60).as_numpy("text")
-            assert [text.decode() for text in found[:, 0]] == triton_server.expected(pictures)

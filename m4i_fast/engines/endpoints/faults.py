@@ -56,6 +56,9 @@ _Got = TypeVar("_Got")
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
+_TRACEBACK = "Traceback (most recent call last)"
+_ENDS_TRACEBACK = re.compile(r"^[A-Za-z_][\w.]*: \S.*", re.MULTILINE)
+
 
 class Busy(Exception):  # noqa: N818 - reads as what it is
     """One attempt failed in a way that may pass.
@@ -63,7 +66,7 @@ class Busy(Exception):  # noqa: N818 - reads as what it is
     Attributes:
         what: one sentence, without any key.
         retry_after_s: seconds the server asked to wait, 0 to 300; None where it named no time that makes sense.
-        status: of HTTP, or None.
+        status: of HTTP, or 500 where gRPC says the same; None where there is none.
         overload: the server asks for fewer requests: 429, 503, 504, a timeout.
     """
 
@@ -160,8 +163,13 @@ def said(content: Any, body: bytes, key: Secret | None) -> str:
 
 
 def excerpt(text: str, key: Secret | None) -> str:
-    """A server's words for an error: one line, printable, without the key, at most 200 characters."""
+    """A server's words for an error: one line, printable, without the key, at most 200 characters.
+
+    Of a Python traceback it is the last line that says something, not where the server's files lie.
+    """
     text = clean(text, key)  # before any cut: a key cut in two would not be found
+    if _TRACEBACK in text and (ends := _ENDS_TRACEBACK.findall(text)):
+        text = ends[-1]
     text = " ".join("".join(each if each.isprintable() else " " for each in text).split())
     return text if len(text) <= _LONGEST_EXCERPT else text[:_LONGEST_EXCERPT].rstrip() + " ..."
 

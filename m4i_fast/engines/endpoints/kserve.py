@@ -28,7 +28,7 @@ from m4i_fast.engines.endpoints.replies import json_of, malformed, refuse_error_
 from m4i_fast.engines.endpoints.transport import Answer, Transport, base64_encoder
 from m4i_fast.errors import EndpointError
 
-__all__ = ["KServeEndpoint", "open_kserve", "parameters_of", "split_path", "version_of"]
+__all__ = ["KServeEndpoint", "open_kserve", "parameters_of", "split_path", "unlisted", "version_of"]
 
 _LENGTH = "Inference-Header-Content-Length"
 
@@ -228,7 +228,10 @@ async def _ready(transport: Transport, prefix: str) -> None:
 
 async def _only_model(transport: Transport, prefix: str) -> str:
     headers = {"Content-Type": "application/json"}
-    content = json_of((await transport.post(f"{prefix}/v2/repository/index", b'{"ready":true}', headers)).body)
+    try:
+        content = json_of((await transport.post(f"{prefix}/v2/repository/index", b'{"ready":true}', headers)).body)
+    except (EndpointError, Refused) as error:
+        raise unlisted(error.what, transport.place.shown) from None
     entries = content if isinstance(content, list) else []
     names = sorted({str(word(each.get("name"))) for each in entries if isinstance(each, dict) and each.get("name")})
     if len(names) != 1:
@@ -238,6 +241,11 @@ async def _only_model(transport: Transport, prefix: str) -> str:
             cure="Say which one with --model.",
         )
     return names[0]
+
+
+def unlisted(what: str, where: str) -> EndpointError:
+    """Of a server that does not list its models: many lack that part of the protocol, or keep it for themselves."""
+    return EndpointError(f"the server does not list its models: {what}", where=where, cure="Name one with --model.")
 
 
 def _parted(answer: Answer) -> tuple[bytes, memoryview]:

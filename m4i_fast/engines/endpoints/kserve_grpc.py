@@ -18,7 +18,7 @@ import numpy as np
 from m4i_fast.engines.endpoints.addresses import Place, Resolver
 from m4i_fast.engines.endpoints.faults import Busy, Refused, clean, excerpt, without_frames
 from m4i_fast.engines.endpoints.identity import ModelIdentity
-from m4i_fast.engines.endpoints.kserve import parameters_of, split_path, version_of
+from m4i_fast.engines.endpoints.kserve import parameters_of, split_path, unlisted, version_of
 from m4i_fast.engines.endpoints.kserve_messages import SERVICE, message
 from m4i_fast.engines.endpoints.kserve_model import (
     NUMBERS,
@@ -40,6 +40,9 @@ from m4i_fast.extras import require
 __all__ = ["Channel", "KServeGrpcEndpoint", "open_channel", "open_kserve_grpc"]
 
 _ROW = frozenset({"INVALID_ARGUMENT", "OUT_OF_RANGE", "FAILED_PRECONDITION"})
+_FAILED = frozenset({"INTERNAL", "UNKNOWN"})
+"""What HTTP calls 500: Triton and MLServer say so of a picture that their model cannot read."""
+
 _OVER = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED", "NOT_FOUND", "UNIMPLEMENTED"})
 _CURES = {
     "UNAUTHENTICATED": "Give a valid key; the command goes on where it stopped.",
@@ -48,6 +51,9 @@ _CURES = {
     "UNIMPLEMENTED": "This is no KServe v2 server: check the URL and the protocol.",
 }
 _TLS = ("handshake", "certificate", "ssl")
+
+_KEPT = "is restricted"
+"""Triton's words, with UNAVAILABLE, about what its owner keeps for himself: it will not pass."""
 
 _CONTENTS = {
     "BYTES": "bytes_contents",
@@ -113,7 +119,7 @@ class Channel:
             )
         if code == "DEADLINE_EXCEEDED":
             return Busy(TOO_LATE, overload=True)
-        return Busy(what, overload=code == "RESOURCE_EXHAUSTED")
+        return Busy(what, status=500 if code in _FAILED else None, overload=code == "RESOURCE_EXHAUSTED")
 
 
 class KServeGrpcEndpoint:
@@ -268,12 +274,26 @@ async def open_kserve_grpc(
 
 
 async def _only_model(channel: Channel) -> str:
-    answer = await channel.call("RepositoryIndex", message("RepositoryIndexRequest")(ready=True))
+    fault: Busy | EndpointError | Refused
+    try:
+        answer = await channel.call("RepositoryIndex", message("RepositoryIndexRequest")(ready=True))
+    except (EndpointError, Refused) as error:
+        fault = error
+    except Busy as error:
+        if _KEPT not in error.what:
+            raise
+        fault = error
+    else:
+        return _only_name(answer, channel.place.shown)
+    raise unlisted(fault.what, channel.place.shown)
+
+
+def _only_name(answer: Any, where: str) -> str:
     names = sorted({each.name for each in answer.models})
     if len(names) != 1:
         raise EndpointError(
             f"the server has {len(names)} models ({', '.join(names[:10]) or 'none'})",
-            where=channel.place.shown,
+            where=where,
             cure="Say which one with --model.",
         )
     return str(names[0])

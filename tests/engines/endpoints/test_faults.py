@@ -51,6 +51,15 @@ def test_an_excerpt_is_short_and_printable(text: str) -> None:
     assert len(found) <= 204
 
 
+def test_of_a_traceback_the_reason_is_kept() -> None:
+    lines = 'File "/srv/model.py", line 9, in execute\n    raise pil.Error'
+    cause = f"Traceback (most recent call last):\n  {lines}\nPIL.UnidentifiedImageError: cannot identify image file"
+    said = f"Failed, message: Traceback (most recent call last):\n  {lines}\nbackend.Error: {cause}\n\nAt:\n  x: y"
+    assert excerpt(said, None) == "PIL.UnidentifiedImageError: cannot identify image file"
+    assert excerpt("Traceback (most recent call last)", None) == "Traceback (most recent call last)"
+    assert excerpt("model: it said\nerror: no", None) == "model: it said error: no"
+
+
 def test_a_fault_travels_between_processes() -> None:
     busy = copy.copy(Busy("full", status=429, retry_after_s=2.0, overload=True))
     assert (busy.what, busy.status, busy.retry_after_s, busy.overload) == ("full", 429, 2.0, True)

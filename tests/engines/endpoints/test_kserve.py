@@ -298,6 +298,18 @@ def test_the_only_model_is_found_and_a_version_of_the_url_is_asked() -> None:
     assert split_path("/v2") == ("", None, None)
 
 
+@pytest.mark.parametrize("status", [400, 403, 404])
+def test_a_server_may_keep_its_list_of_models_to_itself(status: int) -> None:
+    ready = server(texts("a"))
+
+    def restricted(asked: Asked) -> Answer:
+        return said({"error": "restricted"}, status) if "index" in asked.target else ready(asked)
+
+    with pytest.raises(EndpointError, match=f"does not list its models: .*{status} and said: restricted") as caught:
+        _opened("", restricted)
+    assert caught.value.cure == "Name one with --model."
+
+
 def test_another_kind_of_server_is_refused() -> None:
     for script in ([Answer(404)], [said({})], [Answer(200, [b"<html>"])], [said([])]):
         with pytest.raises(EndpointError):

@@ -54,9 +54,9 @@ def caption(*texts: str, version: str = "3", raw: bool = True) -> bytes:
 
 
 class Server:
-    """``infer``: bytes to bytes, or raises by its context. ``log``: method, bytes, metadata."""
+    """``infer``, ``others`` by method: bytes to bytes, or raises by its context. ``log``: method, bytes, metadata."""
 
-    def __init__(self, infer: Callable[[bytes, Any], bytes], metadata: bytes = METADATA) -> None:
+    def __init__(self, infer: Callable[[bytes, Any], bytes], metadata: bytes, others: dict[str, Any] | None) -> None:
         self.log: list[tuple[str, bytes, dict[str, Any]]] = []
         self.url = ""
         self._answers: dict[str, Any] = {
@@ -64,7 +64,7 @@ class Server:
             "ModelMetadata": lambda *_: metadata,
             "RepositoryIndex": lambda *_: field(1, field(1, "tiny")),
             "ModelInfer": infer,
-        }
+        } | (others or {})
 
     def service(self, details: Any) -> Any:
         method = details.method.removeprefix("/inference.GRPCInferenceService/")
@@ -80,9 +80,14 @@ class Server:
 
 @contextmanager
 def serving(
-    infer: Callable[[bytes, Any], bytes], metadata: bytes = METADATA, *, tls: Any = None, compression: Any = None
+    infer: Callable[[bytes, Any], bytes],
+    metadata: bytes = METADATA,
+    *,
+    others: dict[str, Any] | None = None,
+    tls: Any = None,
+    compression: Any = None,
 ) -> Iterator[Server]:
-    server = Server(infer, metadata)
+    server = Server(infer, metadata, others)
     handler = type("Handler", (grpc.GenericRpcHandler,), {"service": lambda _, details: server.service(details)})()
     with ThreadPoolExecutor(2) as pool:
         running = grpc.server(pool, handlers=[handler], compression=compression)
@@ -139,20 +144,20 @@ def test_pixels_and_parameters() -> None:
 
 
 CODES = {
-    "UNAVAILABLE": False,
-    "RESOURCE_EXHAUSTED": True,
-    "DEADLINE_EXCEEDED": True,
-    "INTERNAL": False,
-    "UNKNOWN": False,
-    "ABORTED": False,
+    "UNAVAILABLE": (None, False),
+    "RESOURCE_EXHAUSTED": (None, True),
+    "DEADLINE_EXCEEDED": (None, True),
+    "INTERNAL": (500, False),
+    "UNKNOWN": (500, False),
+    "ABORTED": (None, False),
 }
 
 
-@pytest.mark.parametrize(("code", "overload"), CODES.items())
-def test_what_may_pass_may_be_tried_again(code: str, overload: bool) -> None:
+@pytest.mark.parametrize(("code", "fault"), CODES.items())
+def test_what_may_pass_may_be_tried_again(code: str, fault: tuple[int | None, bool]) -> None:
     with serving(failing(grpc.StatusCode[code])) as server, pytest.raises(Busy) as caught:
         ask(server.url, "kserve-grpc")
-    assert caught.value.overload == overload
+    assert (caught.value.status, caught.value.overload) == fault
 
 
 @pytest.mark.parametrize("code", ["UNAUTHENTICATED", "PERMISSION_DENIED", "NOT_FOUND", "UNIMPLEMENTED"])
@@ -160,6 +165,23 @@ def test_what_will_not_pass_ends_the_run(code: str) -> None:
     with serving(failing(grpc.StatusCode[code])) as server, pytest.raises(EndpointError, match=code) as caught:
         ask(server.url, "kserve-grpc")
     assert caught.value.cure
+
+
+KEPT = [
+    ("UNIMPLEMENTED", "no", True),
+    ("PERMISSION_DENIED", "no", True),
+    ("INVALID_ARGUMENT", "no", True),
+    ("UNAVAILABLE", "This protocol is restricted, expecting header 'x'", True),
+    ("UNAVAILABLE", "no", False),
+]
+
+
+@pytest.mark.parametrize(("code", "details", "kept"), KEPT)
+def test_a_server_may_keep_its_list_of_models_to_itself(code: str, details: str, kept: bool) -> None:
+    others = {"RepositoryIndex": failing(grpc.StatusCode[code], details)}
+    with serving(lambda *_: b"", others=others) as server, pytest.raises(EndpointError, match=details) as caught:
+        ask(server.url, "kserve-grpc", model=None, patience_s=0.1)
+    assert ("does not list its models" in caught.value.what, "--model" in str(caught.value.cure)) == (kept, kept)
 
 
 def test_one_refused_picture_costs_its_neighbours_nothing() -> None:

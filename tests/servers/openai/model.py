@@ -78,12 +78,12 @@ def make(folder: Path) -> None:
 
 
 def captions(folder: Path, files: list[str], prompt: str, max_tokens: int) -> list[str]:
-    """What the library itself says of the pictures, one at a time, greedy."""
+    """What the library itself says of the prompt and each picture, one at a time, greedy."""
     processor = AutoProcessor.from_pretrained(folder)
     model = AutoModelForImageTextToText.from_pretrained(folder)
     texts = []
     for file in files:
-        parts = [{"type": "image", "path": file}, {"type": "text", "text": prompt}]
+        parts = [{"type": "text", "text": prompt}, {"type": "image", "path": file}]
         inputs = processor.apply_chat_template(
             [{"role": "user", "content": parts}],
             add_generation_prompt=True,
