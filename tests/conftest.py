@@ -10,11 +10,19 @@ import pytest
 from PIL import Image
 
 from m4i_fast.engines.metadata import KEY, EngineMetadata, to_json
+from m4i_fast.progress import hush
 from m4i_fast.types import Record
 
 if not any(Path("/dev").glob("nvidia[0-9]*")):
     # Before anything imports Triton: without a GPU its kernels run in its interpreter.
     os.environ.setdefault("TRITON_INTERPRET", "1")
+
+
+@pytest.fixture(autouse=True)
+def _remarks_are_heard() -> None:
+    """``--quiet`` of a command that another test ran in this process must not hide what this test waits for."""
+    hush(False)
+
 
 SPECIALS = ["<pad>", "<start>", "<end>", "<unk>"]
 COLOURS = ["red", "green", "blue", "white", "black", "grey", "pink"]
