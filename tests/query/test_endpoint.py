@@ -203,7 +203,19 @@ def _wait_for(served: Served, questions: int, within_s: float = 20.0) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="runs are forked")
-@pytest.mark.parametrize("kills", [30, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "kills",
+    [
+        30,
+        pytest.param(
+            200,
+            marks=[
+                pytest.mark.slow,
+                pytest.mark.skipif("not config.getoption('-m')", reason="takes two minutes: ask for it with -m slow"),
+            ],
+        ),
+    ],
+)
 def test_a_run_killed_again_and_again_ends_as_an_undisturbed_one(
     kills: int, picture_records: Records, tmp_path: Path
 ) -> None:

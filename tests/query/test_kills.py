@@ -249,6 +249,7 @@ def test_whatever_happens_the_end_is_that_of_an_undisturbed_run(dies: Dying, sce
 
 
 @pytest.mark.slow
+@pytest.mark.skipif("not config.getoption('-m')", reason="takes a minute: ask for it with -m slow")
 def test_two_hundred_kills_at_random_moments(dies: Dying, graphs: Any, picture_records: Any, tmp_path: Path) -> None:
     """On one run; and what they cost is counted by what the engine was asked."""
     pictures = picture_records(list(range(16)), broken=(5,))
