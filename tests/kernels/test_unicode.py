@@ -103,7 +103,11 @@ def test_whatever_composes_is_composed() -> None:
         ("words", "\u0130STANBUL d\u0130k \u0130'a a'\u0130", "i stanbul di k i a a'i"),
         ("words", "\u212aelvin \u212bngstr\u00d6m 5\u2126", "kelvin ångström 5ω"),
         ("words", "don\u2019t \u2019tis dogs\u2019 caf\u00e9\u2019s \u72d7\u2019\u72d7", "don't tis dogs café's 狗'狗"),
-        ("words", "STRASSE Stra\u00dfe \u1e9e \u01c5 \ufb01 \u00b2 \u00bd \u2163 \u0663", "strasse straße ß ǆ ﬁ ² ½ ⅳ ٣"),
+        (
+            "words",
+            "STRASSE Stra\u00dfe \u1e9e \u01c5 \ufb01 \u00b2 \u00bd \u2163 \u0663",
+            "strasse straße ß ǆ ﬁ ² ½ ⅳ ٣",
+        ),
         ("words", "हिन्दी ไทย שָׁלוֹם الكَلب", "ह न द ไทย ש לו ם الك لب"),
         ("words", "👩\u200d🚀a ❤\ufe0f 犬は走る。カﾂ", "a 犬は走る カﾂ"),
         ("words", "x\ud800y \udc00É", "x y é"),
@@ -112,7 +116,11 @@ def test_whatever_composes_is_composed() -> None:
         ("porter", "\u0130running walk\u212aing caf\u00e9 \u72d7dogs\u72d7", "i run walk caf dog"),
         ("whitespace", "\u3000É\u2028b\x85c\x1cd\u00a0e\u200bf\ufeff", "É b c d e\u200bf\ufeff"),
         ("coco-space", "É\u00a0b 狗\u2009\U0001f415", "É b 狗 \U0001f415"),
-        ("13a", "«Où?» 3,5€ é.5 5.é 5-é \u0663.5 狗、犬。x\u3000.", "«Où ? » 3,5€ é . 5 5 . é 5 - é \u0663 . 5 狗、犬。x ."),
+        (
+            "13a",
+            "«Où?» 3,5€ é.5 5.é 5-é \u0663.5 狗、犬。x\u3000.",
+            "«Où ? » 3,5€ é . 5 5 . é 5 - é \u0663 . 5 狗、犬。x .",
+        ),
         ("13a", "..é.. 1..2é 3.,4 ½-5 5-", ". . é . . 1 . . 2é 3 . , 4 ½-5 5 -"),
         ("13a", "é &amp;&lt;<skipped> a-\nÉ \n", "é & < aÉ"),
     ],
@@ -132,6 +140,15 @@ def test_split_at_spaces_keeps_other_white_space() -> None:
         assert counts.hypothesis_length_lcs.tolist() == [3, 2, 1, 2]
         assert counts.lcs.tolist() == [3, 0, 1, 0, 2, 0, 0, 1, 1, 0, 0, 0, 2, 1, 0, 0]
         assert counts.matches[:, 0].tolist() == [4, 1, 3, 1, 3, 0, 1, 2, 0, 0, 0, 0, 2, 1, 1, 0]
+
+
+def test_other_white_space_alone_makes_no_single_spaces() -> None:
+    """As far as str.split() goes these tokens stand one space apart."""
+    for core in CORES:
+        counts = statistics(core, ["a\u2028b é"], [["a\u2028b é", "a b é"]], "coco-space")
+        assert counts.hypothesis_length_lcs.tolist() == [2]
+        assert counts.lcs.tolist() == [2, 1]
+        assert counts.matches[:, 0].tolist() == [3, 3]
 
 
 ALPHABETS = (
