@@ -142,7 +142,7 @@ def made_duplicates(rows: int = REPORTS) -> Texts:
 
 
 def in_many_letters(texts: Texts) -> Texts:
-    """The same rows; a quarter of the different words with accents, another in Cyrillic letters. Equal words stay equal."""
+    """The same rows; a quarter of the different words has accents, another is in Cyrillic. Equal words stay equal."""
 
     def spelt(text: str) -> str:
         words = text.split(" ")
