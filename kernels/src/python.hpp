@@ -85,6 +85,9 @@ inline unicode::Units text_units(PyObject* text) {
 
 // A text that is not ASCII, or in which 13a replaces parts.
 [[gnu::noinline]] inline void gather_other_text(PyObject* text, const Way& way, Batch& batch) {
+#if PY_VERSION_HEX < 0x030C0000
+    if (PyUnicode_READY(text) != 0) throw nb::python_error();  // a string that an old extension made has no kind yet
+#endif
     if (needs_python(way.tokeniser, text_units(text))) {
         nb::object encoded = way.encode(nb::borrow<nb::object>(text));
         if (!PyBytes_Check(encoded.ptr())) throw nb::type_error("a tokeniser gave no bytes");
