@@ -134,6 +134,12 @@ INFORMING: Final = (
     ),
     Row("strings-sacrebleu", "rows/s", "list[str] to the scores of sacrebleu, overlap()", ours="recipe/sacrebleu"),
     Row("strings-nltk", "rows/s", "list[str] to the scores of nltk, overlap()", ours="recipe/nltk"),
+    Row(
+        "strings-unicode",
+        "rows/s",
+        f"as strings: list[str] to {EIGHT}",
+        note="half of the different words have accents or are in Cyrillic letters",
+    ),
     Row("prepared-coco", "rows/s", "prepared references, list[str] to the scores of coco, References.score()"),
     Row("reports", "rows/s", f"reports of 60-300 tokens, one reference: {EIGHT}"),
     Row("duplicates", "rows/s", f"'a a a ...', 60-300 times: {EIGHT}"),

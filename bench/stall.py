@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from m4i_fast.bench.harness import Contender, cores_here
 from m4i_fast.bench.rivals import RIVALS, Unavailable
-from m4i_fast.bench.texts import REPORTS, Texts, made_duplicates, made_reports
+from m4i_fast.bench.texts import REPORTS, Texts, in_many_letters, made_duplicates, made_reports
 from m4i_fast.kernels import backend
 from m4i_fast.kernels.ids import TokenIds, id_statistics, subsequence_lengths
 from m4i_fast.kernels.numbering import Numbering
@@ -52,6 +52,7 @@ class Stall:
         self._reports = min(reports, REPORTS)
         self._makers: Mapping[str, Callable[[str], Contender]] = {
             "strings": lambda name: _from_strings(name, self.captions),
+            "strings-unicode": lambda name: _from_strings(name, in_many_letters(self.captions)),
             "reports": lambda name: _from_strings(name, self.reports),
             "duplicates": lambda name: _from_strings(name, self.duplicates),
             "prepared": self._prepared,

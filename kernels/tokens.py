@@ -1,4 +1,4 @@
-"""The tokenisers, defined. The C++ core repeats them for ASCII and (but for ``ptb``) asks this file about the rest.
+"""The tokenisers, defined. The C++ core repeats them, and asks this file where ``13a`` replaces parts of a text.
 
 ``words``
     NFC, lower case, runs of Unicode letters and digits; one apostrophe between two of them stays inside the word
@@ -18,7 +18,7 @@
     but between digits; a hyphen only after a digit. The case is kept.
 ``ptb``
     The tokeniser that pycocoevalcap runs in Java, without Java: lower case, its punctuation left out, each text by
-    itself; then as ``coco-space``. See ``m4i_fast.kernels.ptb``. The core reads text of every script for it.
+    itself; then as ``coco-space``. See ``m4i_fast.kernels.ptb``.
 """
 
 from __future__ import annotations
@@ -66,9 +66,9 @@ class Tokeniser:
         number: as the C++ core knows it.
         ngrams: tokens for n-grams and lengths.
         subsequence: tokens for the longest common subsequence.
-        encode: a text that is not ASCII (or of which the core must not see all), as the core wants it: its tokens
-            (of ``porter``, not yet stemmed) joined by spaces, or (where the core splits at white space itself) the
-            text; UTF-8 with lone surrogates passed through.
+        encode: a text as the core wants it where it does not read it itself: its tokens (of ``porter``, not yet
+            stemmed) joined by spaces, or (where the core splits at white space itself) the text; UTF-8 with lone
+            surrogates passed through.
     """
 
     name: str

@@ -3,9 +3,11 @@
 // With Clang: -fsanitize=fuzzer,address,undefined, and libFuzzer drives it. With any compiler: -DM4I_FUZZ_ALONE and
 // -fsanitize=address,undefined, and main() below drives it: `overlap EXECUTIONS SEED [FILE ...]`; files are run first.
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <map>
 #include <memory>
 #include <string>
@@ -27,7 +29,24 @@ struct Truth {
 };
 
 bool is_word(unsigned char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool is_space(unsigned char c) { return c == ' ' || (c >= 9 && c <= 13) || (c >= 0x1C && c <= 0x1F); }
+bool is_space(unsigned char c) {
+    return c == ' ' || (c >= 9 && c <= 13) || (c >= 0x1C && c <= 0x1F) || c == 0x85 || c == 0xA0;
+}
+
+// Of Latin-1, which is what the core is told here: letters, digits and fractions beyond ASCII, and lower case.
+bool is_letter(unsigned char c) {
+    return is_word(c) || (c >= 0xC0 && c != 0xD7 && c != 0xF7) || c == 0xAA || c == 0xB2 || c == 0xB3 || c == 0xB5 || c == 0xB9 ||
+           c == 0xBA || (c >= 0xBC && c <= 0xBE);
+}
+unsigned char lower(unsigned char c) {
+    const bool upper = (c >= 'A' && c <= 'Z') || (c >= 0xC0 && c <= 0xDE && c != 0xD7);
+    return static_cast<unsigned char>(upper ? c + 32 : c);
+}
+m4i::unicode::Characters latin() {
+    return {[](char32_t c) { return c < 0x100 ? char32_t{lower(static_cast<unsigned char>(c))} : c; },
+            [](char32_t c) { return c < 0x100 && is_letter(static_cast<unsigned char>(c)); },
+            [](char32_t c) { return c < 0x100 && is_space(static_cast<unsigned char>(c)); }};
+}
 
 Tokens split_at_spaces(std::string_view text) {
     Tokens tokens(1);
@@ -83,17 +102,18 @@ Tokens tokens_of(std::string_view given, m4i::Tokeniser tokeniser) {
     Tokens tokens;
     std::string token;
     const bool words = tokeniser == m4i::Tokeniser::words || tokeniser == m4i::Tokeniser::rouge_score;
+    const auto is_part = [&](char at) { return tokeniser == m4i::Tokeniser::words ? is_letter(at) : is_word(at); };
     for (std::size_t i = 0; i <= text.size(); ++i) {
         const auto c = static_cast<unsigned char>(i < text.size() ? text[i] : ' ');
         bool inside;
         if (words) {
-            const bool between = i > 0 && i + 1 < text.size() && is_word(text[i - 1]) && is_word(text[i + 1]);
-            inside = is_word(c) || (tokeniser == m4i::Tokeniser::words && c == '\'' && between);
+            const bool between = i > 0 && i + 1 < text.size() && is_part(text[i - 1]) && is_part(text[i + 1]);
+            inside = is_part(c) || (tokeniser == m4i::Tokeniser::words && c == '\'' && between);
         } else {
             inside = i < text.size() && !is_space(c);
         }
         if (i < text.size() && inside) {
-            token += static_cast<char>(words && c >= 'A' && c <= 'Z' ? c + 32 : c);
+            token += static_cast<char>(words ? lower(c) : c);
         } else if (!token.empty()) {
             tokens.push_back(token);
             token.clear();
@@ -168,9 +188,12 @@ void require(bool holds, const char* what, const char* machine) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    // First byte: tokeniser. Then texts, each ended by byte 255; 254 ends a record. Other high bits fall: ASCII only,
-    // since the rest is tokenised by Python.
+    // First byte: tokeniser, and how texts lie in memory: as ASCII, or with 1, 2 or 4 bytes a character. Then texts, each
+    // ended by byte 255; 254 ends a record. Others are characters of Latin-1; of ASCII, where their high bits fall.
     if (size < 2) return 0;
+    static const bool told = (m4i::unicode::set_characters(latin()), true);
+    static_cast<void>(told);
+    const std::uint8_t width = std::array<std::uint8_t, 4>{0, 1, 2, 4}[data[0] / 5 % 4];
     const auto tokeniser = static_cast<m4i::Tokeniser>(data[0] % 5);
     std::vector<std::vector<std::string>> records(1, std::vector<std::string>(1));
     for (std::size_t i = 1; i < size; ++i) {
@@ -179,7 +202,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         } else if (data[i] == 255) {
             records.back().emplace_back();
         } else {
-            records.back().back() += static_cast<char>(data[i] & 0x7F);
+            records.back().back() += static_cast<char>(width == 0 ? data[i] & 0x7F : data[i]);
         }
     }
     // Each text in memory of its own, exactly as long as it is, so that a read beyond it is seen.
@@ -189,9 +212,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     std::size_t pairs = 0;
     for (const auto& record : records) {
         for (const std::string& text : record) {
-            memory.push_back(std::make_unique<char[]>(text.size()));
-            std::copy(text.begin(), text.end(), memory.back().get());
-            texts.push_back({memory.back().get(), text.size(), false});
+            const bool ascii = std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+            const std::size_t unit = ascii ? 1 : width;
+            memory.push_back(std::make_unique<char[]>(unit * text.size()));
+            for (std::size_t i = 0; i < text.size(); ++i) {
+                const auto c = static_cast<unsigned char>(text[i]);
+                const auto two = static_cast<char16_t>(c);
+                const auto four = static_cast<char32_t>(c);
+                const void* const from = unit == 1 ? static_cast<const void*>(&c) : unit == 2 ? static_cast<const void*>(&two) : &four;
+                std::memcpy(memory.back().get() + unit * i, from, unit);
+            }
+            texts.push_back({memory.back().get(), text.size(), false, ascii ? std::uint8_t{0} : width});
         }
         sizes.push_back(static_cast<std::uint32_t>(record.size()));
         pairs += record.size() - 1;
@@ -325,10 +356,11 @@ int main(int count, char** arguments) {
     const std::string_view pieces[] = {"a",  "b",    "A",   "dog", "abcdefg", "abcdefgh", "abcdefghi", "skateboarding",
                                        " ",  " ",    " ",   "  ",  "\t",      "'",        "don't",     "\x1c",
                                        "9",  "\x7f", "\xff", "\xff", "\xfe",  "-",        ".",         "the",
-                                       ",",  "3.5",  "4-",  "..5", "1,",      "(",        "\0"sv,     "dogs"};
+                                       ",",  "3.5",  "4-",  "..5", "1,",      "(",        "\0"sv,     "dogs",
+                                       "\xe9", "\xc9t\xe9s", "\xa0", "\x85", "\xb2.5", "\xdf'\xd6", "na\xefvet\xe9", "\xd7"};
     std::vector<std::uint8_t> input;
     for (long execution = 0; execution < executions; ++execution) {
-        input.assign(1, static_cast<std::uint8_t>(below(5)));
+        input.assign(1, static_cast<std::uint8_t>(below(20)));
         const std::uint64_t kinds = 1 + below(std::size(pieces)), length = below(below(40) == 0 ? 6000 : below(5) == 0 ? 900 : 120);
         while (input.size() < length + 2) {
             if (below(40) == 0) {

@@ -1,8 +1,9 @@
 // Tokens as 64-bit keys: equal keys, equal tokens, and never otherwise.
 //
-// A token of up to eight bytes is its own key: its bytes, zero-padded. That holds for most words of a caption, so most
-// tokens are compared without a dictionary. Every other token (longer; or eight bytes whose last is not ASCII; or with a
-// NUL inside, which padding could not tell from the end) is numbered by an Interner, top bit set.
+// A token of up to eight bytes of UTF-8 is its own key: its bytes, zero-padded. That holds for most words of a caption, so
+// most tokens are compared without a dictionary. Every other token (longer; or with a NUL inside, which padding could not
+// tell from the end) is numbered by an Interner, top bit set and the next 31 not: no token's own bytes look like that, for
+// only eight bytes reach the top, and none of them is zero.
 #pragma once
 
 #include <cstddef>

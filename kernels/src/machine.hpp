@@ -8,7 +8,7 @@
 
 namespace m4i {
 
-// How bytes of an ASCII text are told apart.
+// How bytes are told apart. Those that are not ASCII belong to words, but for rouge_score.
 enum class Alphabet : int {
     words = 0,        // letters and digits, lower case; an apostrophe between two of them belongs to the word
     rouge_score = 1,  // letters and digits, lower case
@@ -21,13 +21,13 @@ inline constexpr std::size_t kShort = 64;  // hypothesis tokens up to which comp
 inline constexpr std::uint32_t kLongestInLanes = 2048;  // reference tokens up to which the lanes' room stays small
 inline constexpr int kOrders = 4;          // n-grams are counted for n = 1 .. 4
 
-// `ready`: not ASCII, so Python has seen it (never for ptb). For whitespace and coco_space it is the text itself in UTF-8,
-// lone surrogates passed through; for the others it holds the tokens (of porter, not yet stemmed), joined by spaces.
+// ASCII, or units of a text of any characters. `ready`: UTF-8 that cut() must not see. For 13a it is what Python has made
+// of the text, its tokens joined by spaces; for ptb what the rewriter has made of it.
 struct Text {
     const char* data;
     std::size_t size;
     bool ready;
-    std::uint8_t width = 0;  // for ptb, which reads any text: bytes of a unit, `size` counts units; 0 for ASCII
+    std::uint8_t width = 0;  // bytes of a unit, `size` counts units; 0: bytes that are cut as they are
 };
 
 // A token that is not its own key: which one it is, and where its bytes begin.
@@ -105,9 +105,9 @@ struct SmallResults {
 struct Machine {
     const char* name;
 
-    // Cuts `count` texts into tokens and writes their keys, up to one that is `ready` (but for rouge_score, whose tokens are
-    // ASCII) or holds a NUL in a token: that one is left. Tokens that are not their own key are listed; their key is
-    // undefined, their bytes (lower-cased for words and rouge_score) stand in `bytes` with a zero byte behind each.
+    // Cuts `count` texts, of no width, into tokens and writes their keys, up to one that is `ready` or holds a NUL in a
+    // token: that one is left. Tokens that are not their own key are listed; their key is undefined, their bytes (ASCII
+    // lower-cased for words and rouge_score) stand in `bytes` with a zero byte behind each.
     // Room: kBlock, and for each text (size + 1) / 2 keys, size / 10 others, the whole blocks of size + 1 bytes.
     void (*cut)(Alphabet alphabet, const Text* texts, std::size_t count, Cutting& out);
 

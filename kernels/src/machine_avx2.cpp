@@ -76,8 +76,6 @@ Marks mark(const char* text, size_t size) {
     return {bits(space(block.of[0]), space(block.of[1])), of(kSign), of(kPoint), of(kDigit), of(kDash)};
 }
 
-inline bool is_word(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-
 template <Alphabet kAlphabet>
 struct CutOne {
     void operator()(const Text& whole, Seen& seen, Cutting& room) const {
@@ -113,6 +111,7 @@ struct CutOne {
                 for (__m256i& half : block.of) half = lowered(half);
                 inside = bits(word(block.of[0]), word(block.of[1]));
                 if constexpr (kAlphabet == Alphabet::words) {
+                    inside |= bits(block.of[0], block.of[1]);  // the top bits: bytes that are not ASCII
                     const __m256i mark = _mm256_set1_epi8('\'');
                     const uint64_t apostrophes =
                         bits(_mm256_cmpeq_epi8(block.of[0], mark), _mm256_cmpeq_epi8(block.of[1], mark));

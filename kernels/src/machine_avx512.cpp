@@ -21,7 +21,6 @@ inline uint64_t between(__m512i bytes, char first, int count) {
                                   _mm512_set1_epi8(static_cast<char>(count)));
 }
 
-inline bool is_word(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
 inline __m512i counting() {  // 0, 1, 2 ...
     return _mm512_set_epi8(63, 62, 61, 60, 59, 58, 57, 56, 55, 54, 53, 52, 51, 50, 49, 48, 47, 46, 45, 44, 43, 42, 41, 40,
@@ -50,6 +49,7 @@ template <Alphabet kAlphabet>
     } else {
         const uint64_t upper = between(block, 'A', 26);
         inside = upper | between(block, 'a', 26) | between(block, '0', 10);
+        if constexpr (kAlphabet == Alphabet::words) inside |= _mm512_movepi8_mask(block);
         block = _mm512_mask_add_epi8(block, upper, block, _mm512_set1_epi8(0x20));
         if constexpr (kAlphabet == Alphabet::words) {
             const uint64_t apostrophes = _mm512_cmpeq_epi8_mask(block, _mm512_set1_epi8('\''));

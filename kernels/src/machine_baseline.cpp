@@ -15,7 +15,7 @@ namespace {
 #include "machine_cut.inl"
 #include "machine_small.inl"
 
-constexpr unsigned char kWord = 1, kUpper = 2, kApostrophe = 4, kSpace = 8;
+constexpr unsigned char kWord = 1, kUpper = 2, kApostrophe = 4, kSpace = 8, kOther = 16;
 
 constexpr std::array<unsigned char, 256> kKinds = [] {
     std::array<unsigned char, 256> kinds{};
@@ -23,6 +23,7 @@ constexpr std::array<unsigned char, 256> kKinds = [] {
     for (int c = 'a'; c <= 'z'; ++c) kinds[c] = kWord;
     for (int c = 'A'; c <= 'Z'; ++c) kinds[c] = kWord | kUpper;
     kinds['\''] = kApostrophe;
+    for (int c = 0x80; c < 0x100; ++c) kinds[c] = kOther;
     for (const int c : {0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x1C, 0x1D, 0x1E, 0x1F, 0x20}) kinds[c] = kSpace;
     return kinds;
 }();
@@ -50,15 +51,16 @@ struct CutOne {
                     seen.nul += c == '\0';
                 }
             } else {
+                constexpr unsigned char kInside = kAlphabet == Alphabet::words ? kWord | kOther : kWord;
                 for (size_t i = 0; i < here; ++i) {
                     const unsigned char k = kind(text[at + i]);
                     bytes[at + i] = static_cast<char>(text[at + i] | ((k & kUpper) << 4));
-                    inside |= uint64_t{(k & kWord) != 0} << i;
+                    inside |= uint64_t{(k & kInside) != 0} << i;
                     apostrophes |= uint64_t{k == kApostrophe} << i;
                 }
                 if (apostrophes != 0 && kAlphabet == Alphabet::words) {
-                    const bool before = at > 0 && (kind(text[at - 1]) & kWord) != 0;
-                    const bool after = at + kBlock < size && (kind(text[at + kBlock]) & kWord) != 0;
+                    const bool before = at > 0 && is_word(text[at - 1]);
+                    const bool after = at + kBlock < size && is_word(text[at + kBlock]);
                     inside = joined(inside, apostrophes, before, after);
                 }
             }

@@ -17,7 +17,7 @@
         }
         keys[i] = key;
         others[listed] = static_cast<uint32_t>(i);
-        listed += (length > 8) | (key >> 63);
+        listed += length > 8;
     }
     return listed;
 }
@@ -44,7 +44,7 @@ inline void cut_texts(const Text* texts, size_t count, Cutting& out, One one) {
     Cutting room = out;
     for (size_t i = 0; i < count; ++i) {
         const Text& text = texts[i];
-        if (kAlphabet != Alphabet::rouge_score && text.ready) break;
+        if (text.ready) break;
         if (i + kTextsAhead < count) {
             for (const size_t at : {0, 64}) __builtin_prefetch(texts[i + kTextsAhead].data + at);
         }
@@ -114,7 +114,7 @@ private:
         uint64_t key = 0;
         if constexpr (std::endian::native == std::endian::little) {
             std::memcpy(&key, bytes_ + start_, sizeof key);
-            key &= ~uint64_t{0} >> ((64 - 8 * length) & 63);  // of up to eight bytes, which are ASCII
+            key &= ~uint64_t{0} >> ((64 - 8 * length) & 63);  // of up to eight bytes
         } else {
             for (uint32_t at = 0; at < length && at < 8; ++at) {
                 key |= uint64_t{static_cast<unsigned char>(bytes_[start_ + at])} << (8 * at);
@@ -133,6 +133,11 @@ private:
     uint32_t start_ = 0;  // of the token that is open, or the next one
     uint64_t before_ = 0;
 };
+
+// A byte of Alphabet::words.
+[[maybe_unused]] inline bool is_word(char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || static_cast<unsigned char>(c) >= 0x80;
+}
 
 // Whether an apostrophe belongs to the word: letters or digits on both sides.
 inline uint64_t joined(uint64_t word, uint64_t apostrophes, bool word_before, bool word_after) {

@@ -319,6 +319,7 @@ nb::tuple machines() {
 }  // namespace
 
 NB_MODULE(_core, m) {
+    m4i::python::tell_characters();
     m.doc() = "Overlap statistics of caption pairs; m4i_fast.kernels.backend is the door to it.";
     m.def("overlap_statistics", &overlap_statistics, nb::arg("hypotheses"), nb::arg("references"),
           nb::arg("tokeniser"), nb::arg("encode"), nb::arg("machine"), nb::arg("threads"));

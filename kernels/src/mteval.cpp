@@ -9,8 +9,8 @@ namespace {
 
 enum Kind : unsigned char { word, digit, space, symbol, point, dash };
 
-constexpr std::array<Kind, 128> kinds_of_ascii() {
-    std::array<Kind, 128> kinds{};
+constexpr std::array<Kind, 256> kinds_of_bytes() {
+    std::array<Kind, 256> kinds{};  // all that is not ASCII is a part of words
     const auto set = [&](int first, int last, Kind kind) {
         for (int c = first; c <= last; ++c) kinds[static_cast<std::size_t>(c)] = kind;
     };
@@ -26,9 +26,17 @@ constexpr std::array<Kind, 128> kinds_of_ascii() {
     return kinds;
 }
 
-constexpr std::array<Kind, 128> kKinds = kinds_of_ascii();
+constexpr std::array<Kind, 256> kKinds = kinds_of_bytes();
 
-Kind kind_of(char c) { return kKinds[static_cast<unsigned char>(c) & 0x7F]; }
+Kind kind_of(char c) { return kKinds[static_cast<unsigned char>(c)]; }
+
+template <typename Unit>
+bool has_replaced(const void* text, std::size_t size) {
+    const Unit* const units = static_cast<const Unit*>(text);
+    bool any = false;  // no branch, so that many are looked at together
+    for (std::size_t i = 0; i < size; ++i) any |= (units[i] == '&') | (units[i] == '\n') | (units[i] == '<');
+    return any;
+}
 
 // Character by character: for texts where points follow points.
 std::size_t split_slowly(const char* text, std::size_t size, std::uint32_t base, std::uint32_t* starts,
@@ -95,9 +103,11 @@ std::size_t split_slowly(const char* text, std::size_t size, std::uint32_t base,
 
 }  // namespace
 
-bool plain_for_13a(const char* text, std::size_t size) {
-    return std::memchr(text, '&', size) == nullptr && std::memchr(text, '\n', size) == nullptr &&
-           std::memchr(text, '<', size) == nullptr;
+bool plain_for_13a(const unicode::Units& text) {
+    if (text.width == 2) return !has_replaced<char16_t>(text.data, text.size);
+    if (text.width == 4) return !has_replaced<char32_t>(text.data, text.size);
+    return std::memchr(text.data, '&', text.size) == nullptr && std::memchr(text.data, '\n', text.size) == nullptr &&
+           std::memchr(text.data, '<', text.size) == nullptr;
 }
 
 std::size_t split_13a(const Machine& machine, const char* text, std::size_t size, std::uint32_t base,

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ptb_tables.hpp"
+#include "unicode.hpp"
 
 namespace m4i::ptb {
 
@@ -18,12 +19,7 @@ struct Line {
     bool ascii;
 };
 
-// Units of a text as Python keeps them: 8, 16 or 32 bits.
-struct Units {
-    const void* data;
-    std::size_t size;
-    int width;  // bytes of one
-};
+using unicode::Units;
 
 // One for each thread.
 class Rewriter {

@@ -14,6 +14,7 @@
 #include "machine.hpp"
 #include "scores.hpp"
 #include "tokens.hpp"
+#include "unicode.hpp"
 
 namespace m4i::python {
 
@@ -65,26 +66,43 @@ private:
     std::size_t used_ = 0, bytes_ = 0;
 };
 
-// How texts become bytes: ASCII as it is, the rest (and what the tokeniser says) through Python; of ptb all as it is.
+// How texts are read: as they are, all but those in which 13a replaces parts; those go through Python.
 struct Way {
     Tokeniser tokeniser;
     const nb::callable& encode;
 };
 
-// A text that the core does not read as it is.
+// Tells the core what Python knows of characters; once, when the module is made.
+void tell_characters();
+
+// For the tokeniser words: the text in NFC; with a capital sigma in it, whose lower case depends on what is around it, in
+// lower case too.
+nb::object settled_text(nb::object text);
+
+inline unicode::Units text_units(PyObject* text) {
+    return {PyUnicode_DATA(text), static_cast<std::size_t>(PyUnicode_GET_LENGTH(text)), static_cast<int>(PyUnicode_KIND(text))};
+}
+
+// A text that is not ASCII, or in which 13a replaces parts.
 [[gnu::noinline]] inline void gather_other_text(PyObject* text, const Way& way, Batch& batch) {
-    if (way.tokeniser == Tokeniser::ptb) {
-        const auto width = static_cast<std::uint8_t>(PyUnicode_KIND(text));
-        const auto size = static_cast<std::size_t>(PyUnicode_GET_LENGTH(text));
-        Py_INCREF(text);
-        batch.add(text, {static_cast<const char*>(PyUnicode_DATA(text)), size, false, width}, size * width);
+#if PY_VERSION_HEX < 0x030C0000
+    if (PyUnicode_READY(text) != 0) throw nb::python_error();  // a string that an old extension made has no kind yet
+#endif
+    if (needs_python(way.tokeniser, text_units(text))) {
+        nb::object encoded = way.encode(nb::borrow<nb::object>(text));
+        if (!PyBytes_Check(encoded.ptr())) throw nb::type_error("a tokeniser gave no bytes");
+        const auto size = static_cast<std::size_t>(PyBytes_GET_SIZE(encoded.ptr()));
+        const char* const data = PyBytes_AS_STRING(encoded.ptr());
+        batch.add(encoded.release().ptr(), {data, size, true}, size);
         return;
     }
-    nb::object encoded = way.encode(nb::borrow<nb::object>(text));
-    if (!PyBytes_Check(encoded.ptr())) throw nb::type_error("a tokeniser gave no bytes");
-    const auto size = static_cast<std::size_t>(PyBytes_GET_SIZE(encoded.ptr()));
-    const char* const data = PyBytes_AS_STRING(encoded.ptr());
-    batch.add(encoded.release().ptr(), {data, size, true}, size);
+    nb::object kept = nb::borrow<nb::object>(text);
+    if (way.tokeniser == Tokeniser::words && !unicode::settled(text_units(text))) kept = settled_text(std::move(kept));
+    const unicode::Units units = text_units(kept.ptr());
+    const bool ascii = PyUnicode_IS_ASCII(kept.ptr()) != 0;
+    const auto width = static_cast<std::uint8_t>(ascii ? 0 : units.width);
+    batch.add(kept.release().ptr(), {static_cast<const char*>(units.data), units.size, false, width},
+              units.size * static_cast<std::size_t>(units.width));
 }
 
 // Strings of other classes than str itself are the caller's to copy: such a class may lower or encode in its own way.
@@ -93,7 +111,7 @@ inline void gather_text(PyObject* text, const Way& way, Batch& batch) {
     if (PyUnicode_IS_COMPACT_ASCII(text)) [[likely]] {
         const auto* const data = static_cast<const char*>(PyUnicode_DATA(text));
         const auto size = static_cast<std::size_t>(PyUnicode_GET_LENGTH(text));
-        if (!needs_python(way.tokeniser, data, size)) {
+        if (!needs_python(way.tokeniser, {data, size, 1})) {
             Py_INCREF(text);
             batch.add(text, {data, size, false}, size);
             return;

@@ -17,8 +17,7 @@ constexpr std::size_t kWhole = std::size_t{1} << 20;  // words of the table of b
 
 // The token's own bytes where they fit (see keys.hpp), else its number.
 Key key_of(const char* begin, std::size_t length, Interner& interner) {
-    if (length == 0 || length > 8 || static_cast<unsigned char>(begin[length - 1]) >= 0x80 ||
-        std::memchr(begin, '\0', length) != nullptr) {
+    if (length == 0 || length > 8 || std::memchr(begin, '\0', length) != nullptr) {
         return interner.number(begin, length);
     }
     Key key = 0;
@@ -33,7 +32,7 @@ void SetComparer::compare(const Text* texts, std::size_t references, SetColumns 
     keys_.clear();
     sentences_.clear();
     parted_.clear();
-    for (std::size_t text = 0; text <= references; ++text) part(texts[text]);
+    for (std::size_t text = 0; text <= references; ++text) part(as_bytes(texts[text]));
     dictionary_.fill(keys_.data(), keys_.size(), ids_);
     seen_.assign(dictionary_.size(), 0);
     standing_.assign(dictionary_.size(), {});
@@ -71,6 +70,14 @@ void SetComparer::compare(const Text* texts, std::size_t references, SetColumns 
         columns.shared[2 * i + 1] = pairs;
         columns.united[i] = united(hypothesis, reference);
     }
+}
+
+// UTF-8, until the next one is asked for.
+Text SetComparer::as_bytes(const Text& text) {
+    if (text.width == 0) return text;
+    if (utf8_.size() < unicode::room_for(text.size)) utf8_.resize(unicode::room_for(text.size));
+    const char* const end = unicode::write(unicode::Form::plain, {text.data, text.size, text.width}, utf8_.data());
+    return {utf8_.data(), static_cast<std::size_t>(end - utf8_.data()), false};
 }
 
 // Sentences end at full stops; an empty one is none, but one of white space holds one empty word.

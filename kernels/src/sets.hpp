@@ -21,7 +21,7 @@ struct SetColumns {
 // One for each thread.
 class SetComparer {
 public:
-    // `texts`: as UTF-8, lone surrogates passed through: a hypothesis and its `references`.
+    // `texts`: a hypothesis and its `references`.
     void compare(const Text* texts, std::size_t references, SetColumns columns);
 
 private:
@@ -36,6 +36,7 @@ private:
         Span sentences;  // in sentences_
     };
 
+    Text as_bytes(const Text& text);
     void part(const Text& text);
     void drop_repeated(Span& sentences);
     std::int32_t distinct(Span words);
@@ -43,6 +44,7 @@ private:
     std::int32_t united(const Parted& hypothesis, const Parted& reference);
     void trace(Span hypothesis, Span reference);
 
+    std::vector<char> utf8_;
     Interner interner_;
     Dictionary<Key> dictionary_;
     std::vector<Key> keys_;

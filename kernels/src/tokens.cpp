@@ -29,8 +29,16 @@ Alphabet alphabet_of(Tokeniser tokeniser) {
     }
 }
 
-bool joined_by_spaces(Tokeniser tokeniser) {
-    return tokeniser != Tokeniser::whitespace && !splits_twice(tokeniser);
+unicode::Form form_of(Tokeniser tokeniser) {
+    switch (tokeniser) {
+        case Tokeniser::words:
+            return unicode::Form::words;
+        case Tokeniser::rouge_score:
+        case Tokeniser::porter:
+            return unicode::Form::ascii;
+        default:
+            return unicode::Form::parted;
+    }
 }
 
 // How many bytes stand before the next zero byte.
@@ -49,8 +57,8 @@ std::size_t bytes_before_zero(const char* begin) {
 
 }  // namespace
 
-bool needs_python(Tokeniser tokeniser, const char* text, std::size_t size) {
-    return tokeniser == Tokeniser::mteval_13a && !plain_for_13a(text, size);
+bool needs_python(Tokeniser tokeniser, const unicode::Units& text) {
+    return tokeniser == Tokeniser::mteval_13a && !plain_for_13a(text);
 }
 
 void TokenStream::make_room(std::size_t bytes, std::size_t tokens) {
@@ -82,24 +90,45 @@ Key TokenStream::number(const char* begin, std::size_t length) {
 }
 
 // For ptb: each text as pycocoevalcap has it after its tokeniser; from there on it is coco_space.
-const Text* TokenStream::rewritten(const Text* texts, std::size_t count) {
-    if (tokeniser_ != Tokeniser::ptb) return texts;
+const Text* TokenStream::lines_of(const Text* texts, std::size_t count) {
     if (rewriter_ == nullptr) rewriter_ = std::make_unique<ptb::Rewriter>();
     rewriter_->clear();
     lines_.clear();
     for (std::size_t i = 0; i < count; ++i) {
         lines_.push_back(rewriter_->alone({texts[i].data, texts[i].size, std::max<int>(texts[i].width, 1)}));
     }
-    rewritten_.clear();
+    written_.clear();
     for (const ptb::Line& line : lines_) {
-        rewritten_.push_back({rewriter_->text() + line.begin, line.end - line.begin, !line.ascii});
+        written_.push_back({rewriter_->text() + line.begin, line.end - line.begin, !line.ascii});
     }
-    return rewritten_.data();
+    return written_.data();
+}
+
+// The same texts, all as bytes that are cut as they are.
+const Text* TokenStream::as_bytes(const Text* texts, std::size_t count, unicode::Form form) {
+    if (tokeniser_ == Tokeniser::ptb) return lines_of(texts, count);
+    // Of Latin-1 no character is ASCII in lower case: its bytes part words as they are.
+    const int written_from = form == unicode::Form::ascii ? 2 : 1;
+    std::size_t room = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+        room += texts[i].width < written_from ? 0 : unicode::room_for(texts[i].size);
+    }
+    if (room == 0) return texts;
+    if (utf8_.size() < room) utf8_.resize(room);
+    written_.assign(texts, texts + count);
+    char* out = utf8_.data();
+    for (Text& text : written_) {
+        if (text.width < written_from) continue;
+        const char* const begin = out;
+        out = unicode::write(form, {text.data, text.size, text.width}, out);
+        text = {begin, static_cast<std::size_t>(out - begin), false};
+    }
+    return written_.data();
 }
 
 void TokenStream::fill(const Text* texts, std::size_t count, Numbers numbers) {
     begin(numbers);
-    texts = rewritten(texts, count);
+    texts = as_bytes(texts, count, form_of(tokeniser_));
     std::size_t bytes = kBlock, tokens = kBlock;
     for (std::size_t i = 0; i < count; ++i) {
         bytes += blocks_of(texts[i].size);
@@ -134,7 +163,7 @@ void TokenStream::fill(const Text* texts, std::size_t count, Numbers numbers) {
     }
 }
 
-// Texts that cut() does not know: of 13a, not ASCII, or with a NUL. Returns how many tokens there are.
+// Texts that cut() does not know: of 13a, with a NUL, or ready. Returns how many tokens there are.
 std::size_t TokenStream::split(const Text& text, char* bytes, std::size_t known, char* single) {
     if (starts_.size() < text.size + 1) {
         starts_.resize(text.size + 1);
@@ -191,7 +220,7 @@ Key TokenStream::stem_of(char* word, std::size_t length) {
 }
 
 std::size_t TokenStream::split_utf8(const Text& text, std::uint32_t* starts, std::uint32_t* ends, bool* single) const {
-    const bool spaces_only = joined_by_spaces(tokeniser_);
+    const bool spaces_only = tokeniser_ == Tokeniser::mteval_13a;  // tokens, joined by Python
     const char* const end = text.data + text.size;
     std::size_t found = 0, spaces = 0;
     bool plain = true, inside = false;
@@ -216,7 +245,7 @@ std::size_t TokenStream::split_utf8(const Text& text, std::uint32_t* starts, std
 
 void TokenStream::fill_split_at_spaces(const Text* texts, std::size_t count, Numbers numbers) {
     begin(numbers);
-    texts = rewritten(texts, count);
+    texts = as_bytes(texts, count, unicode::Form::plain);
     offsets_.assign(1, 0);
     single_spaced_.assign(count, 1);
     keys_.clear();

@@ -9,6 +9,7 @@
 #include "keys.hpp"
 #include "machine.hpp"
 #include "ptb.hpp"
+#include "unicode.hpp"
 
 namespace m4i {
 
@@ -21,8 +22,8 @@ inline bool splits_twice(Tokeniser tokeniser) {
     return tokeniser == Tokeniser::coco_space || tokeniser == Tokeniser::ptb;
 }
 
-// Whether Python must see an ASCII text too: 13a replaces parts of some before it looks for tokens.
-bool needs_python(Tokeniser tokeniser, const char* text, std::size_t size);
+// Whether Python must tokenise a text: 13a replaces parts of some before it looks for tokens.
+bool needs_python(Tokeniser tokeniser, const unicode::Units& text);
 
 // Who numbers the tokens that are not their own key: an interner that learns them, or one that is only asked (what it does
 // not know gets kUnknown), or, where neither is given, the stream's own.
@@ -63,7 +64,8 @@ private:
     };
 
     void begin(Numbers numbers);
-    const Text* rewritten(const Text* texts, std::size_t count);
+    const Text* as_bytes(const Text* texts, std::size_t count, unicode::Form form);
+    const Text* lines_of(const Text* texts, std::size_t count);
     Key number(const char* begin, std::size_t length);
     void make_room(std::size_t bytes, std::size_t tokens);
     std::size_t split_utf8(const Text& text, std::uint32_t* starts, std::uint32_t* ends, bool* single) const;
@@ -79,8 +81,9 @@ private:
     const Interner* stemmed_by_ = nullptr;  // whose keys are remembered in stemmed_
     std::vector<Stemmed> stemmed_;  // by the token's key
     std::unique_ptr<ptb::Rewriter> rewriter_;  // of ptb
-    std::vector<Text> rewritten_;
     std::vector<ptb::Line> lines_;
+    std::vector<Text> written_;  // of as_bytes()
+    std::vector<char> utf8_;
     std::vector<char> bytes_;
     std::vector<Other> others_;
     std::vector<std::uint32_t> starts_, ends_, indices_;  // of split()

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from m4i_fast.bench.texts import made_captions, made_duplicates, made_reports, read_captions
+from m4i_fast.bench.texts import Texts, in_many_letters, made_captions, made_duplicates, made_reports, read_captions
 from m4i_fast.errors import DataError
 from m4i_fast.kernels.backend import overlap_statistics
 from m4i_fast.text.words import words
@@ -60,6 +60,22 @@ def test_some_rows_are_spread_over_all() -> None:
     assert some.hypotheses == [texts.hypotheses[i] for i in (0, 3, 6)]
     assert some.references == [texts.references[i] for i in (0, 3, 6)]
     assert texts.some(99).hypotheses == texts.hypotheses
+
+
+def test_many_letters_are_the_same_words_spelt_otherwise() -> None:
+    texts = Texts(["A dog"], [["a dog in the water", "Dog  Cat"]], "by hand")
+    spelt = in_many_letters(texts)
+    assert spelt.hypotheses == ["A дог"]
+    assert spelt.references == [["a дог in the water", "Дог  Càt"]]
+    assert spelt.source == "by hand, in many letters"
+    made = made_captions(300)
+    counts, others = (
+        overlap_statistics(each.hypotheses, each.references, tokeniser="words")
+        for each in (made, in_many_letters(made))
+    )
+    np.testing.assert_array_equal(others.matches, counts.matches)
+    known = {word for text in in_many_letters(made).all_references() for word in words(text)}
+    assert 0.4 < np.mean([not word.isascii() for word in known]) < 0.6
 
 
 def test_reports_and_duplicates_are_long() -> None:

@@ -20,9 +20,10 @@ Rows = tuple[list[str], list[list[str]]]
 
 
 def read(seed: bytes) -> tuple[int, Rows]:
-    """The first byte chooses a tokeniser; 255 ends a text, 254 a record; the rest is ASCII."""
+    """The first byte chooses a tokeniser and an alphabet; 255 ends a text, 254 a record; the rest is text."""
+    bits = 0x7F if seed[0] // 5 % 4 == 0 else 0xFF
     records = [
-        [bytes(byte & 0x7F for byte in text).decode() for text in record.split(b"\xff")]
+        [bytes(byte & bits for byte in text).decode("latin-1") for text in record.split(b"\xff")]
         for record in seed[1:].split(b"\xfe")
     ]
     return seed[0] % 5, ([record[0] for record in records], [record[1:] for record in records])
@@ -48,6 +49,8 @@ def assert_equal(found: OverlapStatistics, expected: OverlapStatistics, name: st
 
 def test_a_seed_by_hand() -> None:
     assert read(b"\x07a b\xffc\xff\xfed") == (2, (["a b", "d"], [["c", ""], []]))
+    assert read(b"\x07\xe9") == (2, (["\xe9"], [[]]))
+    assert read(b"\x02\xe9") == (2, (["i"], [[]]))
     assert len(SEEDS) > 500
 
 
