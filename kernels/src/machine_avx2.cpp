@@ -12,6 +12,7 @@ namespace m4i {
 namespace {
 
 #include "machine_common.inl"
+#include "resample.inl"
 
 // Bytes below `bound`, as an unsigned comparison.
 inline __m256i below(__m256i bytes, int bound) {
@@ -231,6 +232,6 @@ using Kernels = Comparisons<Group, Narrow>;
 extern const Machine kAvx2;
 const Machine kAvx2{"avx2", scan, mark, pack_tokens, Kernels::compare<Key>,
                         Kernels::compare<Id>, Kernels::compare_small, Kernels::subsequences,
-                        Kernels::subsequences_small, narrow_ids, unite_used};
+                        Kernels::subsequences_small, narrow_ids, unite_used, resample_pixels};
 
 }  // namespace m4i

@@ -12,6 +12,7 @@ namespace m4i {
 namespace {
 
 #include "machine_common.inl"
+#include "resample.inl"
 
 inline uint64_t between(__m512i bytes, char first, int count) {
     return _mm512_cmplt_epu8_mask(_mm512_sub_epi8(bytes, _mm512_set1_epi8(first)),
@@ -277,6 +278,6 @@ Counts unite(const Used* used, size_t count) {
 extern const Machine kAvx512;
 const Machine kAvx512{"avx512", scan, mark, pack, Kernels::compare<Key>,
                         Kernels::compare<Id>, Kernels::compare_small, Kernels::subsequences,
-                        Kernels::subsequences_small, narrow_ids, unite};
+                        Kernels::subsequences_small, narrow_ids, unite, resample_pixels};
 
 }  // namespace m4i

@@ -11,6 +11,7 @@ namespace m4i {
 namespace {
 
 #include "machine_common.inl"
+#include "resample.inl"
 
 constexpr unsigned char kWord = 1, kUpper = 2, kApostrophe = 4, kSpace = 8;
 
@@ -113,6 +114,6 @@ using Kernels = Comparisons<Group, Narrow>;
 extern const Machine kBaseline;
 const Machine kBaseline{"baseline", scan, mark, pack_tokens, Kernels::compare<Key>,
                         Kernels::compare<Id>, Kernels::compare_small, Kernels::subsequences,
-                        Kernels::subsequences_small, narrow_ids, unite_used};
+                        Kernels::subsequences_small, narrow_ids, unite_used, resample_pixels};
 
 }  // namespace m4i
