@@ -1,7 +1,7 @@
 """The path of a local query with an engine that is open already, and an engine that costs nothing.
 
-Run as a program (``python -m m4i_fast.bench.answering``) it asks the free engine about a table of records in a process of
-its own, and says in JSON what that took.
+Run as a program (``python -m m4i_fast.bench.answering``) it asks the free engine about a table of records in a process
+of its own, and says in JSON what that took.
 """
 
 from __future__ import annotations

@@ -47,16 +47,40 @@ DISTRIBUTIONS: Final = ("aiohttp", "numpy", "onnxruntime", "pillow", "pyarrow", 
 
 # fmt: off - a table
 PROMISES: Final = (
-    Promise("whole-path", "paths", "x", "images/s from JPEG files on disk to parts, to the bare session.run on batches "
-            "in memory", 0.95),
-    Promise("plain-script", "paths", "x", "the same, to a script in PyTorch: Pillow, eager, a loop over batches of 64",
-            2.0),
-    Promise("endpoint", "endpoint", "x", f"queries/s of an endpoint that takes {LATENCY_S * 1000:.0f} ms and "
-            f"{AT_ONCE} at once, to the ideal {AT_ONCE / LATENCY_S:,.0f}", 0.90),
-    Promise("overhead", "overhead", "us/record", "ledger, parts and checks of a record, with an engine that is free",
-            30, at_least=False),
-    Promise("resume", "million", "s", "from the start of a program to the first new question of a run with 1,000,000 "
-            "answers", 5, at_least=False),
+    Promise(
+        "whole-path",
+        "paths",
+        "x",
+        "images/s from JPEG files on disk to parts, to the bare session.run on batches in memory",
+        0.95,
+    ),
+    Promise(
+        "plain-script", "paths", "x", "the same, to a script in PyTorch: Pillow, eager, a loop over batches of 64", 2.0
+    ),
+    Promise(
+        "endpoint",
+        "endpoint",
+        "x",
+        f"queries/s of an endpoint that takes {LATENCY_S * 1000:.0f} ms and "
+        f"{AT_ONCE} at once, to the ideal {AT_ONCE / LATENCY_S:,.0f}",
+        0.90,
+    ),
+    Promise(
+        "overhead",
+        "overhead",
+        "us/record",
+        "ledger, parts and checks of a record, with an engine that is free",
+        30,
+        at_least=False,
+    ),
+    Promise(
+        "resume",
+        "million",
+        "s",
+        "from the start of a program to the first new question of a run with 1,000,000 answers",
+        5,
+        at_least=False,
+    ),
     Promise("memory", "million", "x", "peak memory at 1,000,000 records, to that at 100,000", 1.1, at_least=False),
     Promise("memory-peak", "million", "MB", "peak memory at 1,000,000 records", 700, at_least=False),
     Promise("whole-path-cpu", "paths", "x", "as whole-path, by CPU time: what is left where no core is ever idle"),
@@ -125,9 +149,7 @@ def query_bench(
 
 
 class _Bench:
-    def __init__(
-        self, folder: Path, sizes: Sizes, data: Sequence[Record] | None, agreed: list[Agreement]
-    ) -> None:
+    def __init__(self, folder: Path, sizes: Sizes, data: Sequence[Record] | None, agreed: list[Agreement]) -> None:
         self._folder = folder
         self._sizes = sizes
         self._data = data
@@ -259,7 +281,9 @@ class _Bench:
             "memory-peak": Found(spread([large]), note, whole),
             "resume": Found(
                 spread([each["wall_s"] for each in begun]),
-                "; ".join(part for part in ("a fresh interpreter, its imports included; the engine is free", note) if part),
+                "; ".join(
+                    part for part in ("a fresh interpreter, its imports included; the engine is free", note) if part
+                ),
                 whole,
             ),
             "resume-cpu": Found(spread([each["cpu_s"] for each in begun]), note),
@@ -379,4 +403,3 @@ def _told(*given: object) -> dict[str, float]:
     )
     told: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return told
-

@@ -211,7 +211,7 @@ def rgb_picture(file: BinaryIO, *, hint: int | None = None) -> Image.Image:
 
 
 def resized(picture: Image.Image, size: int) -> npt.NDArray[np.uint8]:
-    """Straight to a square with Lanczos, uint8 [size, size, 3]; by the C++ core, where it is, which gives Pillow's bytes."""
+    """Straight to a square with Lanczos, uint8 [size, size, 3]: Pillow's bytes, by the C++ core where it is."""
     from PIL import Image
 
     if picture.mode == "RGB":

@@ -63,5 +63,5 @@ def test_what_is_no_picture_is_refused() -> None:
         (np.zeros((4, 4, 2), np.uint8), MACHINES[0]),
         (np.zeros((4, 4, 3), np.uint8), "abacus"),
     ):
-        with pytest.raises(ValueError, match="side|channels|machine"):
+        with pytest.raises(ValueError, match=r"side|channels|machine"):
             _core.resample(pixels, out, machine)
