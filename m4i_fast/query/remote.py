@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ from m4i_fast.query.canary import CANARIES, Canary
 from m4i_fast.query.ledger import Answer, Ledger
 from m4i_fast.query.local import Clock
 from m4i_fast.query.pacing import Budget, Pace, backoff_s
-from m4i_fast.query.pictures import may_pass
+from m4i_fast.query.pictures import Batch, may_pass
 from m4i_fast.query.plan import Plan
 from m4i_fast.query.sending import Sendable, sendable
 from m4i_fast.query.writing import Writer, writing
@@ -205,9 +206,13 @@ class _Asker:
         try:
             # One thread of its own goes through the records; the pool's threads read pictures for it.
             with ThreadPoolExecutor(1, thread_name_prefix="m4i-reader") as reader:
+                # The ledger belongs to this thread, the records to that one; one pass holds a part's records.
+                asked: deque[list[int]] = deque()
+                batches = self._plan.batches(iter(asked.popleft, None))
                 for questions in self._plan.missing(self._ledger, CHUNK):
+                    asked.append(questions)
                     mark = time.perf_counter()
-                    ready = await loop.run_in_executor(reader, self._read, questions, pool)
+                    ready = await loop.run_in_executor(reader, self._read, batches, pool)
                     self.tally.clock.read_s += time.perf_counter() - mark
                     await self._hand_on(ready)
         except Exception as fault:
@@ -216,10 +221,9 @@ class _Asker:
             await self._ready.put(None)
 
     def _read(
-        self, questions: list[int], pool: ThreadPoolExecutor
+        self, batches: Iterator[Batch], pool: ThreadPoolExecutor
     ) -> list[tuple[Sendable, bytes | None, Reply | None]]:
-        (batch,) = self._plan.batches(iter([questions]))
-        made = sendable(batch, self._endpoint, self._reader, pool, self._threads)
+        made = sendable(next(batches), self._endpoint, self._reader, pool, self._threads)
         keys = [
             None
             if self._cache is None or each.sha256 is None
