@@ -43,7 +43,7 @@ PHOTOS: Final = 512
 """Different pictures, at most; more records go through them again."""
 TABLE: Final = 1024
 """Records beyond those that are answered: there is something left to ask."""
-DISTRIBUTIONS: Final = ("aiohttp", "numpy", "onnxruntime", "pillow", "pyarrow", "simplejpeg", "torch", "uvloop")
+DISTRIBUTIONS: Final = ("aiohttp", "numpy", "onnxruntime", "pillow", "pyarrow", "torch", "uvloop")
 
 # fmt: off - a table
 PROMISES: Final = (

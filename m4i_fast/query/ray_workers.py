@@ -7,6 +7,7 @@ any moment, and what is lost is the parts that were under way.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,9 @@ from m4i_fast.query.workers import Opening
 from m4i_fast.query.writing import write_part
 
 __all__ = ["answer_by_ray"]
+
+KNOCK_S = 10.0
+"""How long a cluster may take to accept a connection."""
 
 THIS_MACHINE = "local"
 """The address that starts a cluster of this machine alone, for the length of the query."""
@@ -157,6 +161,7 @@ class _Actor:
 
 def _connect(ray: Any, address: str) -> None:
     try:
+        _knock(address)
         ray.init(
             address=None if address == THIS_MACHINE else address,
             include_dashboard=False,
@@ -164,12 +169,19 @@ def _connect(ray: Any, address: str) -> None:
             logging_level="ERROR",
             configure_logging=False,
         )
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise ConfigError(
             f"no Ray cluster answers at '{address}' ({_first_line(error)})",
             where="--ray",
             cure="Start one with: ray start --head (then --ray auto), or take --ray local.",
         ) from error
+
+
+def _knock(address: str) -> None:
+    """Ray itself would try for minutes to reach a place where nobody is."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_S).close()
 
 
 def _first_line(error: BaseException) -> str:
