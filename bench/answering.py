@@ -116,7 +116,8 @@ class _FreeSession:
 
 def free_captioner(session: Any = None) -> OnnxCaptioner:
     """A captioner whose graph takes no time; what is done around the graph is the tool's own."""
-    return OnnxCaptioner(session or _FreeSession())
+    stand_in: Any = session or _FreeSession()
+    return OnnxCaptioner(stand_in)
 
 
 def _free_pictures(rows: Batch, pixels: npt.NDArray[np.uint8]) -> Filled:

@@ -140,13 +140,13 @@ class _Actor:
             answers += answers_of(fed, said)
         if len(answers) < part.questions:  # a store did not give some of the pictures; the part stays to be done
             return _Outcome(index, None, [], clock)
-        said = Said(
+        whole = Said(
             tuple(each.text for each in answers),
             tuple(each.tokens for each in answers),
             tuple(each.log_probs for each in answers),
             tuple(each.error for each in answers),
         )
-        errors = write_part(self._plan, part, said)
+        errors = write_part(self._plan, part, whole)
         return _Outcome(index, errors, [each.image_sha256 for each in answers], clock)
 
 

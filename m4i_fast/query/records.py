@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from m4i_fast.errors import DataError
 from m4i_fast.record_file import RecordFile
+from m4i_fast.tables import RECORD_GROUP
 from m4i_fast.types import Record
 
 __all__ = ["FiledRecords", "ListedRecords", "Records"]
@@ -66,7 +67,7 @@ class FiledRecords:
         """As the protocol says."""
         rows = hashlib.sha256()
         file = pq.ParquetFile(self.path)
-        for batch in file.iter_batches(65_536, columns=list(FIELDS)):
+        for batch in file.iter_batches(RECORD_GROUP, columns=list(FIELDS)):
             columns = [pc.fill_null(batch[name].cast(pa.large_string()), NONE) for name in FIELDS]
             end, separator = (pa.scalar(mark, pa.large_string()) for mark in (END, SEPARATOR))
             joined = pc.binary_join_element_wise(*columns, end, separator)
