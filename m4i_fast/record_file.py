@@ -113,6 +113,14 @@ class RecordFile:
         for start in range(0, len(self), RECORD_GROUP):
             yield from self.block(start, start + RECORD_GROUP)
 
+    def groups(self, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """These columns of one row group after the other."""
+        # Not iter_batches, which holds something of every group until the end.
+        for group in range(len(self._starts) - 1):
+            with self._lock:
+                table = self._file.read_row_group(group, columns=list(columns))
+            yield table.combine_chunks()
+
     def close(self) -> None:
         """Close the file."""
         self._last = None

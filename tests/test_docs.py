@@ -421,9 +421,23 @@ def test_the_figures_of_the_bench() -> None:
 
 
 def test_every_option_of_the_bench_is_explained() -> None:
-    (command,) = COMMAND.commands["bench"].commands.values()
     told = set(re.findall(r"^\| `(--[a-z-]+)` \|", (DOCS / "bench.md").read_text("utf-8"), re.MULTILINE))
-    assert told == {each.opts[0] for each in command.params}
+    commands = COMMAND.commands["bench"].commands.values()
+    assert told == {each.opts[0] for command in commands for each in command.params}
+
+
+def test_the_figures_of_the_benches_of_queries() -> None:
+    from m4i_fast.bench import query, scale
+
+    text = (DOCS / "bench.md").read_text(encoding="utf-8")
+    for module, name in ((query, "query"), (scale, "scale")):
+        told = [(row[0].strip("`"), row[1], row[2]) for row in _rows("bench.md", f"bench {name}")]
+        assert told == [
+            (each.name, each.unit, f"{'≥' if each.at_least else '≤'} {each.target:g}")
+            for each in module.PROMISES
+            if each.target is not None
+        ]
+        assert all(f"`{each.name}`" in text for each in module.PROMISES)
 
 
 def test_the_document_of_the_bench_has_the_fields_that_the_page_shows() -> None:

@@ -102,6 +102,22 @@ struct SmallResults {
     Used* taken;
 };
 
+inline constexpr int kWeightBits = 22;  // of a filter's weights, behind the point
+
+// What each of `out` pixels of a row (or column) is made of: `count[i]` pixels of `in` from `first[i]` on.
+struct Filter {
+    std::size_t in, out, taps;
+    const std::uint32_t* first;
+    const std::uint32_t* count;
+    const std::int32_t* weights;  // out x taps
+};
+
+// Room for what the first of two passes gives, whichever that is, or the second.
+inline std::size_t resampled_bytes(const Filter& across, const Filter& down) {
+    const std::size_t flat = (down.in + 4) * across.out, high = down.out * across.in, both = (down.out + 4) * across.out;
+    return 4 * (flat > high ? (flat > both ? flat : both) : (high > both ? high : both));
+}
+
 struct Machine {
     const char* name;
 
@@ -138,6 +154,11 @@ struct Machine {
 
     // Bits in the union of `count` sets.
     Counts (*unite)(const Used* used, std::size_t count);
+
+    // Pixels down.in x across.in x channels (3 or 4) to down.out x across.out x 3, by the filters.
+    // `room`: 16 * across.in + 2 * resampled_bytes.
+    void (*resample)(const std::uint8_t* pixels, std::size_t channels, const Filter& across, const Filter& down,
+                     std::uint8_t* room, std::uint8_t* out);
 };
 
 // The one of this name, or nullptr where it does not run.

@@ -15,6 +15,7 @@ namespace {
 #include "machine_common.inl"
 #include "machine_cut.inl"
 #include "machine_small.inl"
+#include "resample.inl"
 
 inline uint64_t between(__m512i bytes, char first, int count) {
     return _mm512_cmplt_epu8_mask(_mm512_sub_epi8(bytes, _mm512_set1_epi8(first)),
@@ -362,6 +363,6 @@ Counts unite(const Used* used, size_t count) {
 extern const Machine kAvx512;
 const Machine kAvx512{"avx512", cut_by<CutOne>, mark, pack_tokens, Kernels::compare<Key>,
                         Kernels::compare<Id>, compare_records<Ops, true>, Kernels::subsequences,
-                        compare_records<Ops, false>, narrow_ids, unite};
+                        compare_records<Ops, false>, narrow_ids, unite, resample_pixels};
 
 }  // namespace m4i

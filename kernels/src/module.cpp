@@ -335,5 +335,6 @@ NB_MODULE(_core, m) {
              nb::arg("definitions"), nb::arg("exact_sum"));
     bind_scores(m);
     bind_ids(m);
+    bind_pixels(m);
     bind_ptb(m);
 }

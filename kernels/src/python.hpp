@@ -231,6 +231,7 @@ using Integers = Array<std::int32_t>;
 
 // Texts that are numbers already, and all against all.
 void bind_ids(nb::module_& m);
+void bind_pixels(nb::module_& m);
 void bind_ptb(nb::module_& m);
 
 // Scores of counts, and counts of sets.

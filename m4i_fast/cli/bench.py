@@ -1,4 +1,4 @@
-"""``m4i-fast bench overlap``."""
+"""``m4i-fast bench overlap``, ``bench query`` and ``bench scale``."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ import typer
 from m4i_fast.cli import options
 
 if TYPE_CHECKING:
-    from m4i_fast.bench.figures import Findings
+    from collections.abc import Sequence
 
-__all__ = ["app", "overlap"]
+    from m4i_fast.bench.figures import Findings
+    from m4i_fast.bench.promises import Promise
+    from m4i_fast.types import Record
+
+__all__ = ["app", "overlap", "query", "scale"]
 
 app = typer.Typer(help="Measure how fast this is, beside its rivals.", no_args_is_help=True)
 
@@ -25,9 +29,14 @@ Out = Annotated[Path | None, typer.Option(help="Also write the JSON document to 
 Markdown = Annotated[bool, typer.Option("--markdown", help="Print the page that goes into the documentation.")]
 
 
-@app.callback()
-def _bench() -> None:
-    pass  # so that 'overlap' stays a command of the group while it is the only one
+Photos = Annotated[
+    Path | None,
+    typer.Option(
+        help="Pictures to ask about: whatever 'm4i-fast data inspect' reads. [default: some that are drawn here]",
+        show_default=False,
+    ),
+]
+Images = Annotated[int, typer.Option(min=1, help="Pictures a timing, or a run.")]
 
 
 @app.command("overlap", short_help="ROUGE and BLEU: figures, targets, rivals.")
@@ -54,12 +63,80 @@ def overlap(
     """
     from m4i_fast.bench.overlap import names_of, overlap_bench
     from m4i_fast.bench.texts import read_captions
-    from m4i_fast.cli import render
     from m4i_fast.progress import hush
 
     hush(quiet or json)
     names_of(only or ())  # a wrong name is told before data is read
     found = overlap_bench(None if data is None else read_captions(data), rows=rows, rounds=rounds, only=only or ())
+    _tell(found, out, json=json, markdown=markdown)
+
+
+@app.command("query", short_help="The path of a query: figures, targets, a plain script.")
+def query(
+    data: Photos = None,
+    images: Images = 512,
+    queries: Annotated[int, typer.Option(min=1, help="Queries of an endpoint.")] = 40_000,
+    records: Annotated[int, typer.Option(min=10, help="Records of the longest run.")] = 1_000_000,
+    rounds: Rounds = 5,
+    only: Only = None,
+    out: Out = None,
+    markdown: Markdown = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Time what a query does beside its model: pictures, ledger, parts, an endpoint on this machine.
+
+    The first run makes an engine and pictures, and keeps them in your cache folder. It reports: the exit code is 0 also
+    where a target is missed.
+    """
+    from m4i_fast.bench.query import PROMISES, Sizes, query_bench
+    from m4i_fast.progress import hush
+
+    hush(quiet or json)
+    pictures = _pictures(data, only, PROMISES)
+    sizes = Sizes(images=images, queries=queries, records=records, rounds=rounds)
+    _tell(query_bench(pictures, sizes=sizes, only=only or ()), out, json=json, markdown=markdown)
+
+
+@app.command("scale", short_help="Several workers, and Ray: figures, targets.")
+def scale(
+    data: Photos = None,
+    images: Images = 3072,
+    rounds: Rounds = 3,
+    only: Only = None,
+    out: Out = None,
+    markdown: Markdown = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Time two workers beside one, and Ray's actors beside workers.
+
+    Ray comes with the extra 'ray'. It reports: the exit code is 0 also where a target is missed or Ray absent.
+    """
+    from m4i_fast.bench.scale import PROMISES, ScaleSizes, scale_bench
+    from m4i_fast.progress import hush
+
+    hush(quiet or json)
+    pictures = _pictures(data, only, PROMISES)
+    found = scale_bench(pictures, sizes=ScaleSizes(images=images, rounds=rounds), only=only or ())
+    _tell(found, out, json=json, markdown=markdown)
+
+
+def _pictures(data: Path | None, only: list[str] | None, promises: Sequence[Promise]) -> list[Record] | None:
+    """The user's records; a wrong name is told before data is read."""
+    from m4i_fast.bench.promises import chosen
+
+    chosen(only or (), promises)
+    if data is None:
+        return None
+    from m4i_fast.data.readers import read_records
+
+    return list(read_records(data))
+
+
+def _tell(found: Findings, out: Path | None, *, json: bool, markdown: bool) -> None:
+    from m4i_fast.cli import render
+
     if out is not None:
         from m4i_fast.runs import write_json
 
@@ -88,5 +165,6 @@ def _show(found: Findings) -> None:
             print(f"{compared.rival}: {compared.differ} of {compared.compared} differ ({compared.what})")
     promised = [each.holds for each in found.figures if each.target is not None]
     print(f"targets: {promised.count(True)} kept, {promised.count(False)} missed, {promised.count(None)} unknown")
-    for name in ("cpu", "kernels", "captions"):
-        print(render.plain(f"{name}: {found.environment[name]}"))
+    for name in ("cpu", "kernels", "captions", "pictures"):
+        if name in found.environment:
+            print(render.plain(f"{name}: {found.environment[name]}"))

@@ -25,8 +25,11 @@ AHEAD = 2
 """Batches that wait for the model: enough to hide a slow picture, too few to fill the memory."""
 
 CHUNK, FAR_CHUNK = 4, 16
-"""Rows that one thread takes at a time: few, so that all are done at the same time; more where neighbours are fetched
-from a store by one request."""
+"""Rows that one thread takes at a time, at least: few, so that all are done at the same time; more where neighbours are
+fetched from a store by one request."""
+
+TURNS = 4
+"""Times that each thread comes for rows of one batch, at most: each time costs as much as a record elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +59,11 @@ class Feed:
         batches: Iterator[Batch],
         size: int,
         ahead: int,
+        threads: int,
         work: Callable[[Batch, npt.NDArray[np.uint8]], Filled],
     ) -> None:
         self._pool = pool
+        self._turns = TURNS * threads
         self._batches = batches
         self._size = size
         self._ahead = ahead
@@ -85,7 +90,8 @@ class Feed:
     def _begin(self, goal: int) -> None:
         while len(self._waiting) < goal and (batch := next(self._batches, None)) is not None:
             pixels = self._buffer(len(batch))
-            step = CHUNK if is_local_file(batch[0].record.image) else FAR_CHUNK
+            least = CHUNK if is_local_file(batch[0].record.image) else FAR_CHUNK
+            step = max(least, -(-len(batch) // self._turns))
             starts = range(0, len(batch), step)
             parts = [
                 self._pool.submit(self._work, batch[at : at + step], pixels[at : min(at + step, len(batch))])
@@ -126,6 +132,6 @@ def feeding(
     with ImageReader() as reader:
         pool = ThreadPoolExecutor(threads, thread_name_prefix="m4i-decode")
         try:
-            yield Feed(pool, batches, size, ahead, work or partial(fill, reader=reader))
+            yield Feed(pool, batches, size, ahead, threads, work or partial(fill, reader=reader))
         finally:
             pool.shutdown(cancel_futures=True)

@@ -182,9 +182,11 @@ def best_batch(captioner: Captioner, images: ImageBatch, *, most: int = 256) -> 
 
 def answers_of(fed: Fed, said: Generations) -> list[Answer]:
     """The rows of the ledger; none for a picture that a store may give later: it stays to be asked about."""
-    tokens = np.ascontiguousarray(said.tokens, np.int32)
-    rates = None if said.log_probs is None else np.ascontiguousarray(said.log_probs, np.float32)
-    lengths = said.lengths.tolist()
+    tokens = np.ascontiguousarray(said.tokens, np.int32).tobytes()
+    rates = None if said.log_probs is None else np.ascontiguousarray(said.log_probs, np.float32).tobytes()
+    width = 4 * said.tokens.shape[1]
+    begins = range(0, width * len(said.ids), width) if width else [0] * len(said.ids)
+    ends = [begin + 4 * length for begin, length in zip(begins, said.lengths.tolist(), strict=True)]
     return [
         Answer(
             wanted.question,
@@ -198,8 +200,8 @@ def answers_of(fed: Fed, said: Generations) -> list[Answer]:
             None,
             said.errors[row],
             said.texts[row],
-            tokens[row, : lengths[row]].tobytes(),
-            None if rates is None else rates[row, : lengths[row]].tobytes(),
+            tokens[begins[row] : ends[row]],
+            None if rates is None else rates[begins[row] : ends[row]],
         )
         for row, wanted in enumerate(fed.batch)
         if not may_pass(said.errors[row])

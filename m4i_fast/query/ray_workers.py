@@ -7,9 +7,13 @@ at any moment, and what is lost is the parts that were under way.
 
 from __future__ import annotations
 
+import logging
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from m4i_fast.errors import ConfigError, RunFailed
 from m4i_fast.extras import require
@@ -21,16 +25,11 @@ from m4i_fast.query.writing import write_part
 
 __all__ = ["answer_by_ray"]
 
+KNOCK_S = 10.0
+"""How long a cluster may take to accept a connection."""
+
 THIS_MACHINE = "local"
 """The address that starts a cluster of this machine alone, for the length of the query."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Shard:
-    """What an actor needs beside the plan: the part, and the batches that it is asked in."""
-
-    index: int
-    batches: list[list[int]]
 
 
 def answer_by_ray(
@@ -66,27 +65,24 @@ def answer_by_ray(
     if started:
         _connect(ray, address)
     try:
-        shards = [
-            {"shard": _Shard(part.index, batches)}
-            for part in plan.parts
-            if not part.stands and (batches := list(plan.ranges(part, size)))
-        ]
-        held = ray.put((opening, plan))
+        left = [{"part": part.index} for part in plan.parts if not part.stands]
+        held = ray.put((opening, plan, size))
+        _hush(ray)
         done = (
-            ray.data.from_items(shards, override_num_blocks=len(shards))
+            ray.data.from_items(left, override_num_blocks=len(left))
             .map_batches(
                 _Actor,
                 fn_constructor_args=(held,),
                 batch_size=1,
                 batch_format="numpy",
-                concurrency=actors,
+                compute=ray.data.ActorPoolStrategy(size=actors),
                 num_cpus=opening.threads or 1,
                 num_gpus=0 if opening.provider == "cpu" else 1,
             )
             .iter_rows()
         )
         for row in done:
-            outcome: _Outcome = row["outcome"]
+            outcome = msgspec.msgpack.decode(row["outcome"], type=_Outcome)
             part = plan.parts[outcome.index]
             if outcome.errors is not None:
                 ledger.adopt(part.index, part.first, part.last, outcome.sha256, errors=outcome.errors)
@@ -122,7 +118,7 @@ class _Actor:
         from m4i_fast.progress import hush
 
         hush()
-        opening, self._plan = ray.get(held)
+        opening, self._plan, self._size = ray.get(held)
         self._threads = opening.decode_threads
         self._engine = open_captioner(
             opening.engine,
@@ -132,30 +128,31 @@ class _Actor:
         )
         self._captioner = self._engine.__enter__()
 
-    def __call__(self, batch: dict[str, Any]) -> dict[str, list[_Outcome]]:
-        return {"outcome": [self._answer(shard) for shard in batch["shard"]]}
+    def __call__(self, batch: dict[str, Any]) -> dict[str, list[bytes]]:
+        return {"outcome": [msgspec.msgpack.encode(self._answer(int(index))) for index in batch["part"]]}
 
-    def _answer(self, shard: _Shard) -> _Outcome:
+    def _answer(self, index: int) -> _Outcome:
         clock = Clock()
         answers: list[Answer] = []
-        part = self._plan.parts[shard.index]
-        batches = careful_batches(self._captioner, self._plan, iter(shard.batches), clock, threads=self._threads)
-        for fed, generations in batches:
-            answers += answers_of(fed, generations)
+        part = self._plan.parts[index]
+        numbers = self._plan.ranges(part, self._size)
+        for fed, said in careful_batches(self._captioner, self._plan, numbers, clock, threads=self._threads):
+            answers += answers_of(fed, said)
         if len(answers) < part.questions:  # a store did not give some of the pictures; the part stays to be done
-            return _Outcome(shard.index, None, [], clock)
-        said = Said(
+            return _Outcome(index, None, [], clock)
+        whole = Said(
             tuple(each.text for each in answers),
             tuple(each.tokens for each in answers),
             tuple(each.log_probs for each in answers),
             tuple(each.error for each in answers),
         )
-        errors = write_part(self._plan, part, said)
-        return _Outcome(shard.index, errors, [each.image_sha256 for each in answers], clock)
+        errors = write_part(self._plan, part, whole)
+        return _Outcome(index, errors, [each.image_sha256 for each in answers], clock)
 
 
 def _connect(ray: Any, address: str) -> None:
     try:
+        _knock(address)
         ray.init(
             address=None if address == THIS_MACHINE else address,
             include_dashboard=False,
@@ -163,12 +160,26 @@ def _connect(ray: Any, address: str) -> None:
             logging_level="ERROR",
             configure_logging=False,
         )
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise ConfigError(
             f"no Ray cluster answers at '{address}' ({_first_line(error)})",
             where="--ray",
             cure="Start one with: ray start --head (then --ray auto), or take --ray local.",
         ) from error
+
+
+def _hush(ray: Any) -> None:
+    """Our own bar tells what there is to tell."""
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = context.print_on_execution_start = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+
+def _knock(address: str) -> None:
+    """Ray itself would try for minutes to reach a place where nobody is."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_S).close()
 
 
 def _first_line(error: BaseException) -> str:

@@ -10,7 +10,6 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from m4i_fast.errors import DataError
 from m4i_fast.record_file import RecordFile
@@ -65,9 +64,8 @@ class FiledRecords:
     def digest(self) -> str:
         """As the protocol says."""
         rows = hashlib.sha256()
-        file = pq.ParquetFile(self.path)
-        for batch in file.iter_batches(65_536, columns=list(FIELDS)):
-            columns = [pc.fill_null(batch[name].cast(pa.large_string()), NONE) for name in FIELDS]
+        for table in self._file.groups(FIELDS):
+            columns = [pc.fill_null(table[name].cast(pa.large_string()), NONE).combine_chunks() for name in FIELDS]
             end, separator = (pa.scalar(mark, pa.large_string()) for mark in (END, SEPARATOR))
             joined = pc.binary_join_element_wise(*columns, end, separator)
             _, offsets, text = joined.buffers()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Final
 
 import numpy as np
@@ -100,7 +100,6 @@ class Vocabulary:
                 cure="Use the vocabulary that the captioner was trained with.",
             )
         shown = inside & (tokens >= UNKNOWN)
-        return [
-            " ".join([self.words[number] for number in row[mask].tolist()])
-            for row, mask in zip(tokens, shown, strict=True)
-        ]
+        words = [self.words[number] for number in tokens[shown].tolist()]
+        ends = np.cumsum(shown.sum(axis=1)).tolist()
+        return [" ".join(words[start:end]) for start, end in pairwise([0, *ends])]

@@ -45,3 +45,24 @@ def test_bad_input(tmp_path: Path) -> None:
     assert done.code == 2
     assert "absent.json" in done.err
     assert m4i("bench", "overlap", "--rounds", "0").code == 2
+
+
+def test_the_benches_of_queries() -> None:
+    done = m4i("bench", "query", "--only", "overhead", "--records", 1000, "--rounds", 1, "--json")
+    assert done.code == 0
+    assert [(each["name"], each["rounds"]) for each in done.json["figures"]] == [("overhead", 1)]
+    assert done.json["method"]["records"] == 1000
+    assert done.err == ""
+    done = m4i("bench", "scale", "--only", "speed")
+    assert done.code == 2
+    assert "'speed' is no figure of this bench" in done.err
+
+
+def test_pictures_of_the_users_own_are_too_few(tmp_path: Path) -> None:
+    (tmp_path / "mine.jsonl").write_text('{"image": "a.jpg", "captions": ["a dog"]}\n', encoding="utf-8")
+    done = m4i("bench", "scale", "--data", tmp_path / "mine.jsonl", "--only", "images-1", "--images", 2, "--markdown")
+    assert done.code == 0
+    assert "not measured: " in done.out
+    done = m4i("bench", "query", "--data", tmp_path / "absent.json", "--only", "ready")
+    assert done.code == 2
+    assert "absent.json" in done.err
