@@ -169,7 +169,8 @@ def _ask(port: str, folder: str) -> None:
             manners=Manners(qps=None, concurrency=AT_ONCE),
         )
         wall_s = time.perf_counter() - begun
-    told = {"wall_s": wall_s, "cpu_s": time.process_time() - cpu, "queries": report.asked, "faults": report.faults}
+    faults = report.spent.faults if report.spent is not None else 0
+    told = {"wall_s": wall_s, "cpu_s": time.process_time() - cpu, "queries": report.asked, "faults": faults}
     print(json.dumps(told | {"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000}))
 
 

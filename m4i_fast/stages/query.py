@@ -160,7 +160,7 @@ def check_endpoint(target: EndpointSettings, settings: QuerySettings) -> None:
 def dry_run(records: Iterable[Record], target: str | EndpointSettings, settings: QuerySettings) -> dict[str, Any]:
     """What a query would ask of a fresh run, and what it may cost at most; nothing is sent.
 
-    ``images`` are those that are there, as far as can be told without fetching; ``bytes`` those of files. Tokens of a
+    ``images_found`` are those that are there, as far as can be told without fetching; ``bytes`` those of files. Tokens of a
     prompt are not known before they are counted, and neither are failed attempts nor answers that a cache holds.
 
     Raises:
@@ -175,7 +175,7 @@ def dry_run(records: Iterable[Record], target: str | EndpointSettings, settings:
         if length is not None:
             found, size = found + 1, size + length
     asks = len(Asks(settings.augment, settings.samples))
-    said: dict[str, Any] = {"records": count, "images": found, "queries": found * asks, "bytes": size * asks}
+    said: dict[str, Any] = {"records": count, "images_found": found, "queries": found * asks, "bytes": size * asks}
     if isinstance(target, str):
         return said
     from m4i_fast.query.canary import canary_queries

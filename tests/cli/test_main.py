@@ -56,6 +56,8 @@ def test_the_commands_are_these() -> None:
         "attack score",
         "audit",
         "bench overlap",
+        "bench query",
+        "bench scale",
         "data inspect",
         "data split",
         "demo",
@@ -140,7 +142,8 @@ def test_ctrl_c_is_told_by_each_command_as_it_is(
         with pytest.raises(SystemExit):
             cli.main(asked)
         # These begin anew: they make one thing, whole or not at all, or nothing but words.
-        whole = {"bench overlap", "data inspect", "data split", "doctor", "export", "score"}
+        benches = {"bench overlap", "bench query", "bench scale"}
+        whole = {*benches, "data inspect", "data split", "doctor", "export", "score"}
         kept = "nothing of it is kept" if " ".join(command) in whole else "what was finished is kept"
         assert capsys.readouterr().err.startswith(f"interrupted; {kept}: ")
 

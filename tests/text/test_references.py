@@ -160,9 +160,9 @@ def test_recipes_of_one_tokeniser_are_tokenised_once(monkeypatch: pytest.MonkeyP
     assert made == ["words", "13a"]
 
 
-@pytest.mark.parametrize("recipe", ["coco", "rouge-score/porter", "coco/ptb-exact", "m4i"])
+@pytest.mark.parametrize("recipe", ["sacrebleu", "nltk/13a", "coco/ptb-exact", "m4i"])
 def test_a_list_that_shrinks_while_it_is_read_is_named(recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[str] = ["a caf\u00e9"] * 600
+    said: list[str] = ["a caf\u00e9 &amp; a bar"] * 600  # Python itself still takes entities apart
     for name, tokeniser in TOKENISERS.items():
 
         def encode(text: str, encode: Callable[[str], bytes] = tokeniser.encode) -> bytes:
