@@ -160,8 +160,8 @@ def check_endpoint(target: EndpointSettings, settings: QuerySettings) -> None:
 def dry_run(records: Iterable[Record], target: str | EndpointSettings, settings: QuerySettings) -> dict[str, Any]:
     """What a query would ask of a fresh run, and what it may cost at most; nothing is sent.
 
-    ``images_found`` are those that are there, as far as can be told without fetching; ``bytes`` those of files. Tokens of a
-    prompt are not known before they are counted, and neither are failed attempts nor answers that a cache holds.
+    ``images_found`` are those that are there, as far as can be told without fetching; ``bytes`` those of files. Tokens
+    of a prompt are not known before they are counted, and neither are failed attempts nor answers that a cache holds.
 
     Raises:
         ConfigError, EndpointError: what is asked for cannot be.
