@@ -163,10 +163,11 @@ def query(
         print(f"next: m4i-fast overlap {out}")
 
 
+MODEL = "the model"
 _TIMES = {
     "read_s": "reading",
     "decode_s": "decoding",
-    "infer_s": "the model",
+    "infer_s": MODEL,
     "write_s": "writing",
     "wait_s": "waiting for pictures",
     "wait_write_s": "waiting for the disk",
@@ -175,10 +176,10 @@ _TIMES = {
 
 
 def _readable(facts: dict[str, Any]) -> dict[str, Any]:
-    """The facts of a query for people: what took how long in one line, the longest first."""
+    """The facts of a query for people: what took how long in one line, the longest first, and the model always."""
     spent = {word: facts.get(name) or 0.0 for name, word in _TIMES.items()}
     longest = sorted(spent.items(), key=lambda each: -each[1])
-    line = ", ".join(f"{word} {seconds:.1f} s" for word, seconds in longest if seconds >= 0.05)
+    line = ", ".join(f"{word} {seconds:.1f} s" for word, seconds in longest if seconds >= 0.05 or word == MODEL)
     rest = {name: value for name, value in facts.items() if name not in _TIMES}
     return rest | ({"of this (they overlap)": line} if line else {})
 
