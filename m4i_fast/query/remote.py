@@ -284,7 +284,7 @@ class _Asker:
                     await self._send([row], attempt)
                 return
             if attempt == last:
-                await self._give_up(rows, replies, begun)
+                await self._give_up(rows, replies, begun, attempt)
                 return
             if time.monotonic() - self._last_good > self._manners.silence_s:
                 raise self._down(replies)
@@ -315,7 +315,7 @@ class _Asker:
             self._account.ended(reply)
         return said, latency_s
 
-    async def _give_up(self, rows: Sequence[Row], fault: Busy, begun: float) -> None:
+    async def _give_up(self, rows: Sequence[Row], fault: Busy, begun: float, attempts: int) -> None:
         # Others got answers during the last attempt, or one gets one now: it is these pictures. Else it is the
         # endpoint, and no row is to blame.
         async with self._giving_up:
@@ -324,7 +324,7 @@ class _Asker:
         if self._last_good < begun:
             raise self._down(fault)
         for row in rows:
-            what = f"the endpoint gave no answer in {self._manners.attempts} attempts, the last: {fault.what}"
+            what = f"the endpoint gave no answer in {attempts} attempts, the last: {fault.what}"
             self._settle(row, Reply("", error=what))
 
     def _down(self, fault: Busy) -> RunFailed:

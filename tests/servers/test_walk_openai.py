@@ -24,7 +24,7 @@ def test_the_command_of_the_page_gives_the_captions_of_the_library_over_a_stop_a
     run = Path(command[command.index("--out") + 1])
     stopped = m4i(*command, "--max-queries", 11)  # six of them are canaries
     assert stopped.code == 2
-    assert "the budget is spent (11 queries)" in stopped.err
+    assert "the budget has no room for one more query (11 queries so far)" in stopped.err
     assert ledger(run, "SELECT COUNT(*) FROM question WHERE state = 1") == [(5,)]
     done = m4i(*command).json
     assert (done["rows"], done["errors"], done["asked"], done["requests"]) == (12, 0, 7, 7)

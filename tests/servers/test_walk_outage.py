@@ -76,7 +76,7 @@ def test_another_model_under_the_same_name_voids_the_run(
         command = query(many, server, "kserve", run, "--model", "captioner")
         done = m4i(*command, "--max-queries", 30)
         assert done.code == 2
-        assert "the budget is spent" in done.err
+        assert "the budget has no room for one more query" in done.err
     with running("mlserver", environments, "--engine", _shouting(engine, tmp_path), ports=ports):
         for _ in range(2):
             done = m4i(*command)
