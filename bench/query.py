@@ -169,7 +169,7 @@ class _Bench:
         return listed(drawn_photos(drawn), count)
 
     @contextmanager
-    def _run_folder(self) -> Iterator[Path]:
+    def run_folder(self) -> Iterator[Path]:
         self._runs += 1
         folder = self._folder / f"run-{self._runs}"
         folder.mkdir()
@@ -229,7 +229,7 @@ class _Bench:
         rates, cpu, faults = [], [], 0.0
         with progress("bench query: endpoint", self._sizes.rounds, live=False) as advance, serving(cores[:1]) as port:
             for _ in range(self._sizes.rounds):
-                with self._run_folder() as folder:
+                with self.run_folder() as folder:
                     shutil.copy(table, folder / "records.parquet")
                     told = asked(port, folder, cores[1:2])
                 rates.append(told["queries"] / told["wall_s"])
@@ -249,7 +249,7 @@ class _Bench:
         wall, cpu = [], []
         with progress("bench query: overhead", self._sizes.rounds, live=False) as advance:
             for _ in range(self._sizes.rounds):
-                with self._run_folder() as folder:
+                with self.run_folder() as folder:
                     table_of(folder / "records.parquet", count + TABLE)
                     told = _free(folder, count)
                 wall.append(told["wall_s"] / count * 1e6)
@@ -267,7 +267,7 @@ class _Bench:
             peaks = []
             with ExitStack() as stack:
                 for rows in (max(1, count // 10), count):
-                    folder = stack.enter_context(self._run_folder())
+                    folder = stack.enter_context(self.run_folder())
                     table_of(folder / "records.parquet", rows + TABLE)
                     peaks.append(_free(folder, rows)["peak_mb"])
                     advance()
@@ -331,7 +331,7 @@ class _Ways:
 
     def whole(self) -> None:
         """Files to parts, in a run folder of its own."""
-        with self._bench._run_folder() as folder, open_run(folder) as run:  # noqa: SLF001 - halves of one thing
+        with self._bench.run_folder() as folder, open_run(folder) as run:
             self._answer_all(run, self._records, self._captioner, decode_threads=self._cores, batch=BATCH)
             self._folder_read(folder)
 

@@ -165,7 +165,10 @@ def _rapidfuzz_strings(name: str, texts: Texts) -> Contender:
 
     def work() -> object:
         numbers: dict[str, int] = {}
-        number = lambda text: [numbers.setdefault(word, len(numbers)) for word in text.split()]  # noqa: E731 - one line, used once
+
+        def number(text: str) -> list[int]:
+            return [numbers.setdefault(word, len(numbers)) for word in text.split()]
+
         once = encoded(map(number, texts.hypotheses))
         said = [text for text, repeat in zip(once, repeats, strict=True) for _ in range(repeat)]
         return lcs_of_ids(said, encoded(map(number, texts.all_references())))
@@ -182,7 +185,10 @@ def _bleuscore(name: str, texts: Texts) -> Contender:
 def _pycocoevalcap(name: str, texts: Texts) -> Contender:
     bleu, rouge = module_of("pycocoevalcap.bleu.bleu").Bleu(4), module_of("pycocoevalcap.rouge.rouge").Rouge()
     wanted, said = dict(enumerate(texts.references)), {i: [text] for i, text in enumerate(texts.hypotheses)}
-    work = lambda: (bleu.compute_score(wanted, said, verbose=0), rouge.compute_score(wanted, said))  # noqa: E731 - one line, used once
+
+    def work() -> object:
+        return bleu.compute_score(wanted, said, verbose=0), rouge.compute_score(wanted, said)
+
     return Contender(name, work, len(texts))
 
 

@@ -58,7 +58,7 @@ class CaptionGraph(nn.Module):
             for step in range(self.captioner.max_tokens):
                 state = self._step(torch.tensor(step), *state[1:])
         else:
-            state = while_loop(self._goes_on, self._step, state)  # type: ignore[no-untyped-call]
+            state = while_loop(self._goes_on, self._step, state)  # type: ignore[no-untyped-call]  # torch ships none
         tokens = state[4].to(torch.int32)
         lengths = (tokens != PAD).to(torch.int32).sum(dim=1).to(torch.int32)
         return tokens, lengths, state[5]
@@ -67,10 +67,10 @@ class CaptionGraph(nn.Module):
         self,
         step: torch.Tensor,
         word: torch.Tensor,  # noqa: ARG002 - the loop hands over its whole state
-        h: torch.Tensor,  # noqa: ARG002
-        c: torch.Tensor,  # noqa: ARG002
-        tokens: torch.Tensor,  # noqa: ARG002
-        log_probs: torch.Tensor,  # noqa: ARG002
+        h: torch.Tensor,  # noqa: ARG002 - as word
+        c: torch.Tensor,  # noqa: ARG002 - as word
+        tokens: torch.Tensor,  # noqa: ARG002 - as word
+        log_probs: torch.Tensor,  # noqa: ARG002 - as word
         alive: torch.Tensor,
     ) -> torch.Tensor:
         return (step < self.captioner.max_tokens) & alive.any()

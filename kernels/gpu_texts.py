@@ -19,11 +19,11 @@ for _module in ("triton", "torch"):
     require(_module, why="counting on the GPU", extra="triton")
 
 # After that: without the extra its line is what the user should read, not an ImportError.
-import torch  # noqa: E402
-import triton  # noqa: E402
-from torch import Tensor  # noqa: E402
+import torch  # noqa: E402 - after require
+import triton  # noqa: E402 - as torch
+from torch import Tensor  # noqa: E402 - as torch
 
-from m4i_fast.kernels import gpu_kernels  # noqa: E402
+from m4i_fast.kernels import gpu_kernels  # noqa: E402 - imports triton itself
 
 __all__ = [
     "LARGEST",
