@@ -58,7 +58,7 @@ def answer_by_ray(
         RunFailed: an actor failed at its part again and again.
     """
     ray = require("ray", why="answering by a Ray cluster", extra="ray")
-    import ray.data  # noqa: F811 - the submodule, of the package that is there now
+    data = require("ray.data", why="answering by a Ray cluster", extra="ray")
 
     clock = Clock()
     started = not ray.is_initialized()
@@ -69,13 +69,13 @@ def answer_by_ray(
         held = ray.put((opening, plan, size))
         _hush(ray)
         done = (
-            ray.data.from_items(left, override_num_blocks=len(left))
+            data.from_items(left, override_num_blocks=len(left))
             .map_batches(
                 _Actor,
                 fn_constructor_args=(held,),
                 batch_size=1,
                 batch_format="numpy",
-                compute=ray.data.ActorPoolStrategy(size=actors),
+                compute=data.ActorPoolStrategy(size=actors),
                 num_cpus=opening.threads or 1,
                 num_gpus=0 if opening.provider == "cpu" else 1,
             )
