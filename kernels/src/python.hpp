@@ -41,7 +41,8 @@ public:
     }
 
     // Takes the reference to `object`.
-    void add(PyObject* object, const Text& text, std::size_t bytes) {
+    // Inline: handed over in memory, a text written by words is read by vectors, which waits for the words.
+    [[gnu::always_inline]] void add(PyObject* object, const Text& text, std::size_t bytes) {
         if (used_ == texts_.size()) [[unlikely]] grow();
         kept_[used_] = object;
         texts_[used_] = text;
