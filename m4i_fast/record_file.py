@@ -8,7 +8,6 @@ import heapq
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 from threading import Lock
@@ -17,6 +16,7 @@ from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from msgspec.structs import replace
 
 from m4i_fast.errors import DataError, RunError
 from m4i_fast.runs import TEMPORARY, atomic_path

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -28,9 +29,11 @@ __all__ = [
 FloatArray = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, gc=False):
     """One audited item: a picture, and the captions known of it.
+
+    A struct: runs make them by the million, in a fifth of a dataclass's time, and the garbage collector, which can find
+    nothing in them, does not look at them.
 
     Attributes:
         id: unique in its set; the only join key.

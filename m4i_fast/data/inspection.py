@@ -128,7 +128,7 @@ def inspect(
 
 def _decoded(records: list[Record], threads: int) -> tuple[list[Record], int, int]:
     """The records with the reasons of images that cannot be decoded; near-duplicates; identical files."""
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     from m4i_fast.data.duplicates import duplicate_groups, identical_files, signatures
     from m4i_fast.progress import progress

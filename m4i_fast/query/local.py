@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from m4i_fast.engines.protocol import Captioner, OutOfMemory
+from m4i_fast.query.collector import rare_collections
 from m4i_fast.query.feeding import AHEAD, Fed, feeding
 from m4i_fast.query.ledger import Answer
 from m4i_fast.query.memory import Pieces
@@ -76,7 +77,7 @@ def answer_batches(
     """
     clock = Clock()
     begun, done = perf_counter(), 0
-    with writing(ledger, plan) as writer:
+    with rare_collections(), writing(ledger, plan) as writer:
         for fed, said in careful_batches(captioner, plan, numbers, clock, threads=threads, ahead=ahead, work=work):
             writer.put(answers_of(fed, said))
             done += len(fed.batch)

@@ -23,6 +23,7 @@ from m4i_fast.errors import BudgetSpent, RunFailed
 from m4i_fast.query.account import Account
 from m4i_fast.query.cache import Cache
 from m4i_fast.query.canary import Canary
+from m4i_fast.query.collector import rare_collections
 from m4i_fast.query.hits import Hits
 from m4i_fast.query.ledger import Ledger
 from m4i_fast.query.local import Clock
@@ -109,6 +110,7 @@ async def ask_endpoint(
     tally = Tally()
     try:
         with ExitStack() as stack:
+            stack.enter_context(rare_collections())
             writer = stack.enter_context(writing(ledger.path, plan))
             pool = stack.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="m4i-picture"))
             hits = Hits(cache, refresh=refresh, endpoint=endpoint, settings=settings, canary=canary)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
+from msgspec.structs import replace
 
 from m4i_fast.data.splits.roles import ROLES, IntArray, Split, check_groups, check_roles, make_split
 from m4i_fast.errors import AuditError, ConfigError, DataError
