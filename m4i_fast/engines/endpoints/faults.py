@@ -141,7 +141,7 @@ def raise_for_status(status: int, headers: Mapping[str, str], body: bytes, *, wh
     if status == 429 and not _UNPAID.isdisjoint(_codes(content)):
         raise EndpointError(what, where=where, cure=_CURES[402])
     if status in _AGAIN or 500 <= status < 600:
-        wait = retry_after_s(headers.get("Retry-After"), now=_seconds_of_date(headers.get("Date", "")))
+        wait = retry_after_s(headers.get("retry-after"), now=_seconds_of_date(headers.get("date", "")))
         raise Busy(what, status=status, retry_after_s=_estimated(content, wait), overload=status in _SLOW_DOWN)
     if status in _ROW:
         raise Refused(f"the endpoint refused this picture with HTTP {status}{text}")

@@ -87,7 +87,7 @@ class HuggingFaceEndpoint:
                 if len(text) != 1:
                     raise Busy(f"the endpoint gave {len(text)} answers to one picture", status=200)
                 text = text[0]
-        said_id = word(answer.headers.get("X-Request-ID"))
+        said_id = word(answer.headers.get("x-request-id"))
         request_id = None if said_id is None else clean(said_id, key)
         if text is None:
             return Reply("", error=f"{MODEL_GAVE} no text", request_id=request_id)

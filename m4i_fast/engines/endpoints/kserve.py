@@ -250,7 +250,7 @@ def unlisted(what: str, where: str) -> EndpointError:
 
 def _parted(answer: Answer) -> tuple[bytes, memoryview]:
     """The JSON of an answer and the binary data after it."""
-    said = answer.headers.get(_LENGTH)
+    said = answer.headers.get(_LENGTH.lower())
     if said is None:
         return answer.body, memoryview(b"")
     if not re.fullmatch(r"[0-9]{1,12}", said) or int(said) > len(answer.body):

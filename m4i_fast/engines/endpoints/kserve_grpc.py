@@ -305,7 +305,7 @@ async def _target(resolver: Resolver, place: Place) -> str:
         literal = ipaddress.ip_address(place.host)
     except ValueError:
         try:
-            found = [ipaddress.ip_address(each) for _, each in await resolver.addresses(place.host, place.port)]
+            found = [ipaddress.ip_address(each[0]) for *_, each in await resolver.addresses(place.host, place.port)]
         except OSError as error:
             reason = excerpt(str(error), None)
             raise Busy(f"no connection to {place.origin} ({reason})") from None

@@ -88,7 +88,7 @@ class OpenAIEndpoint:
                 "finish_reason": word(choice.get("finish_reason")),
                 "model": word(content.get("model")),
                 "fingerprint": word(content.get("system_fingerprint")),
-                "request_id": word(answer.headers.get("X-Request-ID")) or word(content.get("id")),
+                "request_id": word(answer.headers.get("x-request-id")) or word(content.get("id")),
                 "prompt_tokens": count_of(usage.get("prompt_tokens")),
                 "completion_tokens": count_of(usage.get("completion_tokens")),
             }

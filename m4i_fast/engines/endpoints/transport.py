@@ -1,6 +1,6 @@
 """HTTP with every guard: where it goes, how long it takes, how much comes back, and that no key gets out.
 
-Nothing that aiohttp raises leaves this module, not even as the context of another exception: its exceptions carry the
+No other exception than the project's own leaves this module, not even as the context of one: a frame below holds the
 headers that were sent.
 """
 
@@ -12,7 +12,7 @@ import zlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urljoin
 
 from m4i_fast import __version__
@@ -23,7 +23,7 @@ from m4i_fast.errors import EndpointError
 from m4i_fast.extras import require
 
 if TYPE_CHECKING:
-    import aiohttp
+    from m4i_fast.engines.endpoints.http1 import HttpClient, Response
 
 __all__ = ["BODY_LIMIT", "Answer", "Transport", "base64_encoder", "event_loop", "open_transport"]
 
@@ -39,7 +39,7 @@ KEEP_ALIVE_S = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A 2xx answer. ``headers``: by any case; ``body``: decompressed."""
+    """A 2xx answer. ``headers``: names in lower case; ``body``: decompressed."""
 
     headers: Mapping[str, str]
     body: bytes
@@ -62,17 +62,14 @@ def base64_encoder() -> Callable[[bytes], bytes]:
 class Transport:
     """Sends requests to one origin. Made by ``open_transport``."""
 
-    def __init__(self, session: aiohttp.ClientSession, place: Place, key: Secret | None) -> None:
-        import aiohttp
-        from yarl import URL
+    def __init__(self, client: HttpClient, place: Place, key: Secret | None) -> None:
+        from m4i_fast.engines.endpoints import http1
 
-        self._session = session
-        self._http: Any = aiohttp
-        self._url = URL
-        self._urls: dict[str, URL] = {}
+        self._client = client
+        self._http = http1
         self.place = place
         self.key = key
-        self._handshaken = False
+        self._answered = False
 
     async def get(self, path: str) -> Answer:
         """GET a path of the origin.
@@ -93,40 +90,36 @@ class Transport:
     async def _send(
         self, method: Literal["GET", "POST"], path: str, body: bytes | None, headers: Mapping[str, str]
     ) -> Answer:
-        url = self._urls.get(path)
-        if url is None:
-            url = self._urls[path] = self._url(self.place.url(path), encoded=True)
+        target = self.place.target(path)
         for _ in range(REDIRECTS + 1):
             fault: Exception
             try:
-                async with self._session.request(
-                    method, url, data=None if body is None else _whole(body), headers=headers, allow_redirects=False
-                ) as response:
-                    self._handshaken = True
-                    content = await _read(response)
-                    status, answered = response.status, response.headers
-            except self._http.ClientError as error:
-                fault = self._fault(error)
+                response = await self._client.ask(method, target, body, headers)
+                self._answered = True
+                content = _plain(response)
             except TimeoutError:
                 fault = Busy(TOO_LATE, overload=True)
             except (Busy, EndpointError) as error:
                 fault = error
-            except (OSError, zlib.error) as error:
+            except zlib.error as error:
                 fault = Busy(f"the connection failed ({excerpt(str(error), self.key)})")
+            except (self._http.NoConnection, self._http.BrokenOff, self._http.NotHttp, self._http.TooLong) as error:
+                fault = self._fault(error)
             else:
+                status, answered = response.status, response.headers
                 if 200 <= status < 300:
                     return Answer(answered, content)
                 if status in {301, 302, 303, 307, 308}:
-                    url = self._redirected(method, url, status, answered.get("Location", ""))
+                    target = self._redirected(method, target, status, answered.get("location", ""))
                     continue
                 raise_for_status(status, answered, content, where=self.place.shown, key=self.key)
             raise fault  # outside of the handlers, so that it has no context
         raise EndpointError(f"more than {REDIRECTS} redirects", where=self.place.shown, cure="Check the URL.")
 
-    def _redirected(self, method: str, url: Any, status: int, location: str) -> Any:
-        """The URL to ask next. The key goes nowhere but where the user sent it."""
+    def _redirected(self, method: str, asked: str, status: int, location: str) -> str:
+        """The target to ask next. The key goes nowhere but where the user sent it."""
         try:
-            target = place_of(urljoin(str(url), location))
+            target = place_of(urljoin(self.place.origin + asked, location))
         except (EndpointError, ValueError):
             target = None
         if target is None or target.origin != self.place.origin:
@@ -142,31 +135,28 @@ class Transport:
                 where=self.place.shown,
                 cure=f"Give the URL that it redirects to: {excerpt(target.shown, self.key)}",
             )
-        return self._url(target.url(target.path or "/"), encoded=True)
+        return target.target(target.path or "/")
 
     def _fault(self, error: Exception) -> Exception:
         """What an exception of the client means; holds nothing of it."""
-        http = self._http
-        reason = excerpt(str(getattr(error, "os_error", None) or error), self.key)
-        if isinstance(error, TimeoutError):
-            return Busy(TOO_LATE, overload=True)
-        if isinstance(error, http.ClientConnectorCertificateError) or (
-            # Before anything has worked it is no passing trouble: it speaks no TLS, or none that is safe.
-            isinstance(error, http.ClientConnectorSSLError | http.ClientSSLError) and not self._handshaken
-        ):
-            return EndpointError(
-                f"the endpoint's certificate or TLS is not in order ({reason})",
-                where=self.place.shown,
-                cure="Check the URL. For a certificate of your own authority set SSL_CERT_FILE to its file.",
-            )
-        if isinstance(error, http.InvalidURL):
-            return EndpointError("this is not the URL of an endpoint", where=self.place.shown, cure="Check the URL.")
-        if isinstance(error, http.ClientConnectorError):
+        http, cause = self._http, error.__cause__
+        if isinstance(error, http.NoConnection):
+            reason = excerpt(str(cause), self.key)
+            if isinstance(cause, ssl.SSLCertVerificationError) or (
+                # Before anything has worked it is no passing trouble: it speaks no TLS, or none that is safe.
+                isinstance(cause, ssl.SSLError) and not self._answered
+            ):
+                return EndpointError(
+                    f"the endpoint's certificate or TLS is not in order ({reason})",
+                    where=self.place.shown,
+                    cure="Check the URL. For a certificate of your own authority set SSL_CERT_FILE to its file.",
+                )
             return Busy(f"no connection to {self.place.origin} ({reason})")
-        if isinstance(error, http.ServerDisconnectedError | http.ClientPayloadError | http.ClientOSError):
+        if isinstance(error, http.BrokenOff):
             return Busy("the connection broke off before the answer was complete")
-        # What it says may hold the request: only its kind is told.
-        return Busy(f"the answer was no HTTP that can be read ({type(error).__name__})")
+        if isinstance(error, http.TooLong):
+            return Busy(f"the answer has {error}")
+        return Busy(f"the answer was no HTTP that can be read ({error})")
 
 
 @asynccontextmanager
@@ -179,7 +169,9 @@ async def open_transport(
         EndpointError: a literal address is private and that was not asked for.
         ExtraMissing: aiohttp is not installed.
     """
-    aiohttp: Any = require("aiohttp", why="asking an endpoint", extra="endpoint")
+    require("httptools", why="asking an endpoint", extra="endpoint")
+    from m4i_fast.engines.endpoints.http1 import HttpClient
+
     resolver = Resolver(private=private, only_loopback=key is not None and place.scheme == "http")
     _check_literal(resolver, place.host)
     headers = {
@@ -189,26 +181,29 @@ async def open_transport(
     }
     if key is not None:
         headers["Authorization"] = f"Bearer {key.reveal()}"
-    connector = aiohttp.TCPConnector(
-        limit=connections,
-        resolver=resolver,
-        ssl=ssl.create_default_context() if place.scheme == "https" else True,
-        ttl_dns_cache=60,
-        keepalive_timeout=KEEP_ALIVE_S,
-    )
-    async with aiohttp.ClientSession(
-        connector=connector,
-        headers=headers,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,  # _read has a limit, aiohttp has none
-        trust_env=False,  # a proxy would be connected to instead of the address that was checked
-        timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(timeout_s, CONNECT_S)),
-    ) as session:
-        yield Transport(session, place, key)
+    # No proxy of the environment: it would be connected to instead of the address that was checked.
+    try:
+        client = HttpClient(
+            place,
+            resolver=resolver,
+            tls=ssl.create_default_context() if place.scheme == "https" else None,
+            headers=headers,
+            connections=connections,
+            timeout_s=timeout_s,
+            connect_s=CONNECT_S,
+            keep_s=KEEP_ALIVE_S,
+            body_limit=BODY_LIMIT,
+        )
+    except UnicodeError:
+        raise EndpointError("this is not the name of a host", where=place.shown, cure="Check the URL.") from None
+    try:
+        yield Transport(client, place, key)
+    finally:
+        await client.close()
 
 
 def _check_literal(resolver: Resolver, host: str) -> None:
-    """The client asks no resolver about an address."""
+    """An address is refused before anybody is asked anything."""
     import ipaddress
 
     try:
@@ -218,33 +213,12 @@ def _check_literal(resolver: Resolver, host: str) -> None:
     resolver.check(host, host)
 
 
-def _whole(body: bytes) -> Any:
-    """A body that is sent at once; above 1 MiB aiohttp warns of bytes, and takes a file."""
-    if len(body) <= 1 << 20:
-        return body
-    import io
-
-    return io.BytesIO(body)
-
-
-async def _read(response: Any) -> bytes:
-    """The whole body, decompressed, within BODY_LIMIT."""
-    length = response.content_length
-    if length is not None and length > BODY_LIMIT:
-        response.close()
-        raise Busy(f"the answer has {length} bytes, more than {BODY_LIMIT}", status=response.status)
-    pieces = []
-    size = 0
-    content = response.content
-    while piece := await content.readany():
-        size += len(piece)
-        if size > BODY_LIMIT:
-            response.close()
-            raise Busy(f"the answer has more than {BODY_LIMIT} bytes", status=response.status)
-        pieces.append(piece)
-    body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-    encoding = response.headers.get("Content-Encoding")
-    return body if encoding is None else _decompressed(body, encoding.strip().lower(), response.status)
+def _plain(response: Response) -> bytes:
+    """The body, decompressed."""
+    encoding = response.headers.get("content-encoding")
+    if encoding is None:
+        return response.body
+    return _decompressed(response.body, encoding.strip().lower(), response.status)
 
 
 def _decompressed(body: bytes, encoding: str, status: int) -> bytes:

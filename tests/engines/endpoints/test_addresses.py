@@ -96,7 +96,7 @@ def test_a_key_in_clear_leaves_this_machine_neither_by_address_nor_by_name(monke
 
     _resolved_to(monkeypatch, "192.0.2.1")
     with pytest.raises(EndpointError, match="unencrypted"):
-        asyncio.run(Resolver(private=True, only_loopback=True).resolve("localhost", 80))
+        asyncio.run(Resolver(private=True, only_loopback=True).addresses("localhost", 80))
 
 
 def test_a_url_with_credentials_is_refused_and_not_said() -> None:
@@ -132,7 +132,8 @@ def test_places() -> None:
     place = place_of("HTTPS://Example.ORG:443/v1/?a=b")
     assert (place.origin, place.path, place.query) == ("https://example.org", "/v1", "a=b")
     assert place.shown == "https://example.org/v1"
-    assert place.url("/v1/models") == "https://example.org/v1/models?a=b"
+    assert place.target("/v1/models") == "/v1/models?a=b"
+    assert place.target("/v1/m\u00fc%20") == "/v1/m%C3%BC%20?a=b"
     assert place_of("http://[::1]:8000").origin == "http://[::1]:8000"
     local = {"http://localhost:1", "http://127.3.4.5/x", "http://[::1]:5", "https://a.localhost"}
     assert all(is_loopback(url) for url in local)
