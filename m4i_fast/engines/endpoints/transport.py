@@ -69,6 +69,7 @@ class Transport:
         self._http = http1
         self.place = place
         self.key = key
+        self._targets: dict[str, str] = {}
         self._answered = False
 
     async def get(self, path: str) -> Answer:
@@ -90,7 +91,9 @@ class Transport:
     async def _send(
         self, method: Literal["GET", "POST"], path: str, body: bytes | None, headers: Mapping[str, str]
     ) -> Answer:
-        target = self.place.target(path)
+        target = self._targets.get(path)
+        if target is None:
+            target = self._targets[path] = self.place.target(path)
         for _ in range(REDIRECTS + 1):
             fault: Exception
             try:
