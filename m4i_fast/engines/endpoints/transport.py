@@ -170,7 +170,7 @@ async def open_transport(
 
     Raises:
         EndpointError: a literal address is private and that was not asked for.
-        ExtraMissing: aiohttp is not installed.
+        ExtraMissing: httptools is not installed.
     """
     require("httptools", why="asking an endpoint", extra="endpoint")
     from m4i_fast.engines.endpoints.http1 import HttpClient
