@@ -28,9 +28,9 @@ HEAVY = ("torch", "onnxruntime", "onnx", "sklearn", "scipy", "pyarrow", "matplot
 
 NEEDS_AN_EXTRA = (
     *("m4i_fast.nets", "m4i_fast.train", "m4i_fast.export", "m4i_fast.bench"),
-    *("m4i_fast.report.plots", "m4i_fast.kernels.gpu"),
+    *("m4i_fast.report.plots", "m4i_fast.kernels.gpu", "m4i_fast.engines.endpoints.http1"),
 )
-"""Rooms whose modules may import torch or matplotlib at their top. m4i_fast.__main__ runs when it is imported."""
+"""Rooms whose modules may import what an extra brings at their top. m4i_fast.__main__ runs when it is imported."""
 
 BARE = """
 import importlib, sys

@@ -103,8 +103,8 @@ def test_the_endpoint_takes_its_time(tmp_path: Path) -> None:
     with serving(cores[:1]) as port:
         told = asked(port, tmp_path, cores[-1:])
     assert told["queries"] == 8
-    # Two looks of a canary of three, one after the other, and two round trips of four at once.
-    assert told["wall_s"] > 8 * LATENCY_S
+    # Three looks of the canary, one after the other, and at least one round trip of the questions.
+    assert told["wall_s"] > 4 * LATENCY_S
     said = read_generations(sorted((tmp_path / "generations").glob("*.parquet")))
     assert set(said.texts) == {"a brown dog runs along a wide beach with a red ball"}
 
