@@ -31,7 +31,7 @@ def open_captioner(
     Raises:
         EngineError: the file cannot be used as asked. (At ``with``, as the errors of a missing extra.)
     """
-    return _room(path).open_captioner(  # type: ignore[no-any-return]
+    return _room(path).open_captioner(  # type: ignore[no-any-return]  # of a module that is chosen
         Path(path), provider=provider, threads=threads, allow_fallback=allow_fallback
     )
 
@@ -40,7 +40,7 @@ def open_image_encoder(
     path: Path | str, *, provider: str = "cpu", threads: int = 0, allow_fallback: bool = False
 ) -> AbstractContextManager[ImageEncoder]:
     """Open an image encoder; arguments and errors as ``open_captioner``."""
-    return _room(path).open_image_encoder(  # type: ignore[no-any-return]
+    return _room(path).open_image_encoder(  # type: ignore[no-any-return]  # of a module that is chosen
         Path(path), provider=provider, threads=threads, allow_fallback=allow_fallback
     )
 
@@ -49,7 +49,7 @@ def open_text_encoder(
     path: Path | str, *, provider: str = "cpu", threads: int = 0, allow_fallback: bool = False
 ) -> AbstractContextManager[TextEncoder]:
     """Open a text encoder; arguments and errors as ``open_captioner``."""
-    return _room(path).open_text_encoder(  # type: ignore[no-any-return]
+    return _room(path).open_text_encoder(  # type: ignore[no-any-return]  # of a module that is chosen
         Path(path), provider=provider, threads=threads, allow_fallback=allow_fallback
     )
 
@@ -58,7 +58,7 @@ def open_head(
     path: Path | str, *, provider: str = "cpu", threads: int = 0, allow_fallback: bool = False
 ) -> AbstractContextManager[Head]:
     """Open a fitted head; arguments and errors as ``open_captioner``."""
-    return _room(path).open_head(  # type: ignore[no-any-return]
+    return _room(path).open_head(  # type: ignore[no-any-return]  # of a module that is chosen
         Path(path), provider=provider, threads=threads, allow_fallback=allow_fallback
     )
 

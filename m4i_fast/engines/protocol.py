@@ -33,13 +33,19 @@ class Engine(Protocol):
     """
 
     @property
-    def metadata(self) -> EngineMetadata: ...  # noqa: D102 - the class says it
+    def metadata(self) -> EngineMetadata:
+        """What the file says of itself."""
+        ...
 
     @property
-    def sha256(self) -> str: ...  # noqa: D102
+    def sha256(self) -> str:
+        """Hash of the file, and of the external weights that it names."""
+        ...
 
     @property
-    def provider(self) -> str: ...  # noqa: D102
+    def provider(self) -> str:
+        """What really runs it: cpu, cuda or tensorrt."""
+        ...
 
 
 @runtime_checkable
@@ -47,7 +53,9 @@ class Captioner(Engine, Protocol):
     """Pictures to captions. ``image_size``: height and width of its pictures in pixels."""
 
     @property
-    def image_size(self) -> int: ...  # noqa: D102
+    def image_size(self) -> int:
+        """Height and width of its pictures in pixels."""
+        ...
 
     def generate(self, batch: ImageBatch) -> Generations:
         """Caption N pictures; a row with an error keeps it, and its pixels are not sent to the model."""
@@ -59,7 +67,9 @@ class ImageEncoder(Engine, Protocol):
     """Pictures to vectors. ``image_size``: height and width of its pictures in pixels."""
 
     @property
-    def image_size(self) -> int: ...  # noqa: D102
+    def image_size(self) -> int:
+        """Height and width of its pictures in pixels."""
+        ...
 
     def encode(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Uint8 [N, H, W, 3] to float32 [N, D]; a vector that is not finite becomes NaN throughout."""

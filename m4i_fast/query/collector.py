@@ -20,6 +20,7 @@ YOUNG = 50_000
 _lock = Lock()
 _inside = 0
 _before: tuple[int, ...] = ()
+_frozen = False
 
 
 @contextmanager
@@ -28,12 +29,15 @@ def rare_collections() -> Iterator[None]:
 
     What stands in a cycle is still collected, later.
     """
-    global _inside, _before  # noqa: PLW0603 - of the process, as the collector is
+    global _inside, _before, _frozen  # noqa: PLW0603 - of the process, as the collector is
     with _lock:
         if not _inside:
             _before = gc.get_threshold()
-            if gc.isenabled() and _before[0]:
+            # Whoever has frozen something means to thaw it himself, and thawing is all or nothing.
+            _frozen = gc.isenabled() and gc.get_freeze_count() == 0
+            if _frozen:
                 gc.freeze()
+            if _before[0]:
                 gc.set_threshold(max(YOUNG, _before[0]), *_before[1:])
         _inside += 1
     try:
@@ -43,4 +47,5 @@ def rare_collections() -> Iterator[None]:
             _inside -= 1
             if not _inside:
                 gc.set_threshold(*_before)
-                gc.unfreeze()
+                if _frozen:
+                    gc.unfreeze()

@@ -88,22 +88,22 @@ def writing(path: Path, plan: Plan) -> Iterator[Writer]:
                         end_part(ledger, plan, plan.parts[index])
                     writer.write_s += perf_counter() - mark
         except BaseException as error:  # it belongs to whoever hands over the next answers
-            writer._fault = error  # noqa: SLF001
+            writer._fault = error  # noqa: SLF001 - as above
 
     thread = threading.Thread(target=work, name="m4i-write", daemon=True)
-    writer._thread = thread  # noqa: SLF001
+    writer._thread = thread  # noqa: SLF001 - as above
     thread.start()
     try:
         yield writer
     finally:
         try:
-            writer._hand(None)  # noqa: SLF001
+            writer._hand(None)  # noqa: SLF001 - as above
         except BaseException:
-            if writer._fault is None:  # noqa: SLF001
+            if writer._fault is None:  # noqa: SLF001 - as above
                 raise
         thread.join()
-    if writer._fault is not None:  # noqa: SLF001
-        raise writer._fault  # noqa: SLF001
+    if writer._fault is not None:  # noqa: SLF001 - as above
+        raise writer._fault  # noqa: SLF001 - as above
 
 
 def end_whole_parts(ledger: Ledger, plan: Plan) -> list[int]:

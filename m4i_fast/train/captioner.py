@@ -208,7 +208,7 @@ class _Training:
                 with torch.autocast("cpu", torch.bfloat16, enabled=self.low):
                     loss = self.model.loss(self._feature(captions.owner[rows]), words, lengths)
                 self.optimizers["optimizer"].zero_grad(set_to_none=True)
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss.backward()  # type: ignore[no-untyped-call]  # torch ships none
                 self.optimizers["optimizer"].step()
                 weight = int(lengths.sum()) + len(rows)
                 total += loss.detach().double() * weight
@@ -238,7 +238,7 @@ class _Training:
                         squared = (feature - feature.roll(1, dims=0)).square().sum(dim=1)
                         loss = torch.exp(1.0 / squared.clamp_min(0.05)).mean()  # exp(20): large, and finite
                         optimizer.zero_grad(set_to_none=True)
-                        loss.backward()  # type: ignore[no-untyped-call]
+                        loss.backward()  # type: ignore[no-untyped-call]  # torch ships none
                         optimizer.step()
                 advance(1, note=f"loss {loss.item():.4f}")
 

@@ -219,7 +219,7 @@ class _Training:
                 loss = objective(self._image_vectors(captions.owner[rows]), self.text(captions.tokens[rows, :width]))
                 for optimizer in self.optimizers.values():
                     optimizer.zero_grad(set_to_none=True)
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss.backward()  # type: ignore[no-untyped-call]  # torch ships none
                 for name in updated:
                     self.optimizers[name].step()
                 total += loss.item() * len(rows)

@@ -180,7 +180,7 @@ def by_length(order: Int64, lengths: Int64, size: int, rng: np.random.Generator)
 def low_precision(wanted: str) -> bool:
     """Whether matrix products run in bfloat16; ``auto`` asks the processor."""
     if wanted == "auto":
-        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())  # noqa: SLF001
+        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())  # noqa: SLF001 - torch has no public question
     return wanted == "bfloat16"
 
 

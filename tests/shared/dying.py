@@ -196,15 +196,15 @@ def _arm(order: dict[str, Any], tell: int) -> None:
             wrapped("sqlite commit", super().commit)()
 
         def executescript(self, script: str, /) -> sqlite3.Cursor:
-            return wrapped("sqlite schema", super().executescript)(script)  # type: ignore[no-any-return]
+            return wrapped("sqlite schema", super().executescript)(script)  # type: ignore[no-any-return]  # wrapped() has no types
 
     connect = sqlite3.connect
-    sqlite3.connect = lambda *given, **more: connect(*given, factory=Connection, **more)  # type: ignore[assignment]
+    sqlite3.connect = lambda *given, **more: connect(*given, factory=Connection, **more)  # type: ignore[assignment]  # that is its purpose
     os.fsync = wrapped("fsync", os.fsync)
     os.replace = wrapped("replace", os.replace)  # Path.replace goes through it
     pq.write_table = wrapped("write_table", write_table, half_a_table)
     if order["again"]:
-        Path.unlink = wrapped("unlink", Path.unlink)  # type: ignore[method-assign]
+        Path.unlink = wrapped("unlink", Path.unlink)  # type: ignore[method-assign]  # that is its purpose
 
     generate = OnnxCaptioner.generate
 
@@ -216,7 +216,7 @@ def _arm(order: dict[str, Any], tell: int) -> None:
         time.sleep(order["sleep"])
         return generate(self, batch)
 
-    OnnxCaptioner.generate = asked  # type: ignore[method-assign]
+    OnnxCaptioner.generate = asked  # type: ignore[method-assign]  # that is its purpose
 
 
 if __name__ == "__main__":

@@ -104,7 +104,7 @@ def open_records(
     Raises:
         DataError: as ``read_records``; of rows when they are come to.
     """
-    sources, format, pictures = _known(path, images, format)  # noqa: A001
+    sources, format, pictures = _known(path, images, format)  # noqa: A001 - the option's name
     whole = _WHOLE[format](sources[0], pictures) if format in _WHOLE else None
     return RecordStream(sources, format, pictures, whole)
 
@@ -116,7 +116,7 @@ def read_table(
     format: str = "auto",  # noqa: A002 - the option's name
 ) -> RecordSet:
     """As ``read_records``, with the file's further columns (``split``, ``is_member`` ...) and notes."""
-    sources, format, pictures = _known(path, images, format)  # noqa: A001
+    sources, format, pictures = _known(path, images, format)  # noqa: A001 - the option's name
     if format in _WHOLE:
         return _WHOLE[format](sources[0], pictures)
     return table_of(sources, format, pictures)
@@ -137,9 +137,9 @@ def _known(
         sources = shards_of(source)
     elif format not in {"folder", "iapr-tc12"} and source.is_dir():
         sources, known = _inside(source, format)
-        format = known if format == "auto" and known else format  # noqa: A001
+        format = known if format == "auto" and known else format  # noqa: A001 - the option's name
     if format == "auto":
-        format = _format_of(sources[0])  # noqa: A001
+        format = _format_of(sources[0])  # noqa: A001 - the option's name
     if len(sources) > 1 and format in _WHOLE:
         raise DataError(
             f"{len(sources)} files of the format {format}, which is one file", where=source, cure="Give one of them."
@@ -147,7 +147,7 @@ def _known(
     return sources, format, pictures
 
 
-def _inside(folder: Source, format: str) -> tuple[Sequence[Source], str | None]:  # noqa: A002
+def _inside(folder: Source, format: str) -> tuple[Sequence[Source], str | None]:  # noqa: A002 - the option's name
     """The annotation file of a data set's folder; where it holds none, the folder itself and its format."""
     names = _names(folder)
     found = sorted({name for pattern in ANNOTATIONS for name in fnmatch.filter(names, pattern)})

@@ -101,7 +101,7 @@ class Rows:
         return form
 
 
-def records_from_rows(path: Source, format: str, rows: Iterable[Row], images: Source | None) -> RecordSet:  # noqa: A002
+def records_from_rows(path: Source, format: str, rows: Iterable[Row], images: Source | None) -> RecordSet:  # noqa: A002 - the option's name
     """Records of a table.
 
     With ``caption``, rows of one id and one image become the references of one record; with ``captions`` (or

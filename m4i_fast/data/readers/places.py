@@ -78,7 +78,7 @@ class Places:
             return Found("", "no image is named")
         if not is_local_file(name):
             return self._located(name)
-        if os.path.isabs(name):  # noqa: PTH117
+        if os.path.isabs(name):  # noqa: PTH117 - strings: see located
             candidates = [os.path.normpath(name)]
             free = self._absolute and self._home_is_local
             allowed = candidates if free else [each for each in candidates if each.startswith(self._inside)]
@@ -103,20 +103,20 @@ class Places:
                 return Found(shown(name), reason)
             free = self._absolute or (container == name and _normal(name).startswith(self._inside))
         else:
-            free = self._absolute and self._home_is_local and os.path.isabs(container)  # noqa: PTH117
+            free = self._absolute and self._home_is_local and os.path.isabs(container)  # noqa: PTH117 - strings: see located
         return Found(name, None if free else LEAVES)
 
 
 def located(source: Source) -> str:
     """A source as it is written in a locator: an absolute path (links not followed), or its URL."""
     # Strings: a Path for each of 10^5 records costs seconds.
-    return source.url if isinstance(source, Remote) else os.path.abspath(source)  # noqa: PTH100
+    return source.url if isinstance(source, Remote) else os.path.abspath(source)  # noqa: PTH100 - as just said
 
 
 def _joined(folder: str, name: str) -> str:
     if is_url(folder):
         return _normal(f"{folder}/{name}")
-    return os.path.normpath(os.path.join(folder, name))  # noqa: PTH118
+    return os.path.normpath(os.path.join(folder, name))  # noqa: PTH118 - strings: see located
 
 
 def _normal(url: str) -> str:
@@ -131,7 +131,7 @@ def _normal(url: str) -> str:
 
 def _why_not(path: str) -> str | None:
     try:
-        status = os.stat(path)  # noqa: PTH116
+        status = os.stat(path)  # noqa: PTH116 - strings: see located
     except (OSError, ValueError) as error:
         return why_unreadable(error)
     if not stat.S_ISREG(status.st_mode):

@@ -68,7 +68,7 @@ class RecordStream:
         return self._whole is None and self._rows.of_one_caption()
 
 
-def table_of(sources: Sequence[Source], format: str, images: Source | None) -> RecordSet:  # noqa: A002
+def table_of(sources: Sequence[Source], format: str, images: Source | None) -> RecordSet:  # noqa: A002 - the option's name
     """All records of one or several files at once, with their further columns.
 
     Raises:
@@ -82,7 +82,7 @@ OWN_PLACES = {"folder", "webdataset"}
 """Formats that bring their pictures with them."""
 
 
-def _all_rows(sources: Sequence[Source], format: str, images: Source | None) -> Iterator[Row]:  # noqa: A002
+def _all_rows(sources: Sequence[Source], format: str, images: Source | None) -> Iterator[Row]:  # noqa: A002 - the option's name
     if format in OWN_PLACES and images is not None:
         what = "a folder of images" if format == "folder" else "a tar of images"
         raise DataError(f"{what} needs no --images", where=sources[0], cure="Leave one of them out.")

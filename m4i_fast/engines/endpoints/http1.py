@@ -42,19 +42,19 @@ class Response(NamedTuple):
     body: bytes
 
 
-class NoConnection(Exception):  # noqa: N818 - these say what happened
+class NoConnection(Exception):  # noqa: N818 - says what happened
     """Nobody could be connected to; its cause is an OSError, ssl.SSLError among them."""
 
 
-class BrokenOff(Exception):  # noqa: N818
+class BrokenOff(Exception):  # noqa: N818 - as NoConnection
     """The connection was lost before the answer was whole."""
 
 
-class NotHttp(Exception):  # noqa: N818
+class NotHttp(Exception):  # noqa: N818 - as NoConnection
     """What came is no answer in HTTP; its text is a kind of fault, nothing that was sent."""
 
 
-class TooLong(Exception):  # noqa: N818
+class TooLong(Exception):  # noqa: N818 - as NoConnection
     """The answer is longer than allowed; its text says what it is, after 'the answer has'."""
 
 

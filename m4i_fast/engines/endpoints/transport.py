@@ -56,7 +56,7 @@ def event_loop() -> asyncio.AbstractEventLoop:
 
 def base64_encoder() -> Callable[[bytes], bytes]:
     """Bytes to base64; of a picture of 30 kB in 1 us, for which the standard library takes 60."""
-    return require("pybase64", why="asking an endpoint", extra="endpoint").b64encode  # type: ignore[no-any-return]
+    return require("pybase64", why="asking an endpoint", extra="endpoint").b64encode  # type: ignore[no-any-return]  # it has no types
 
 
 class Transport:
@@ -172,7 +172,8 @@ async def open_transport(
         EndpointError: a literal address is private and that was not asked for.
         ExtraMissing: httptools is not installed.
     """
-    require("httptools", why="asking an endpoint", extra="endpoint")
+    for module in ("httptools", "aiohappyeyeballs"):
+        require(module, why="asking an endpoint", extra="endpoint")
     from m4i_fast.engines.endpoints.http1 import HttpClient
 
     resolver = Resolver(private=private, only_loopback=key is not None and place.scheme == "http")
