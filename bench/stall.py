@@ -20,7 +20,7 @@ from m4i_fast.kernels.numbering import Numbering
 from m4i_fast.text.nearest import nearest_captions
 from m4i_fast.text.overlap import References, overlap, overlaps
 from m4i_fast.text.ptb import ptb_tokenise
-from m4i_fast.text.recipes import recipe_named, scores
+from m4i_fast.text.recipes import SUM_COMPENSATES, recipe_named, scores
 
 __all__ = ["ALL_SCORES", "KINDS", "NEAREST", "Stall"]
 
@@ -170,8 +170,17 @@ def _from_strings(name: str, texts: Texts) -> Contender:
 
 
 def _whole_on(texts: Texts, threads: int) -> Callable[[], object]:
+    """As ``overlap`` does it: who counts a record scores it, where the core is in use."""
     recipe, count = recipe_named("coco"), _counting_on(texts, threads)
-    return lambda: scores(count(), recipe)
+    said, wanted = texts.hypotheses, texts.references
+
+    def work() -> object:
+        tables = backend.overlap_scores(
+            said, wanted, [recipe.formula], tokeniser="words", exact_sum=SUM_COMPENSATES, threads=threads
+        )
+        return scores(count(), recipe) if tables is None else tables
+
+    return work
 
 
 def _counting_on(texts: Texts, threads: int) -> Callable[[], Any]:
