@@ -105,6 +105,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             )
         )
         sys.exit(UserError.exit_code)
+    except KeyboardInterrupt:  # before or after Typer looks out for it
+        print(_interrupted(sys.argv[1:] if arguments is None else arguments), file=sys.stderr)
+        sys.exit(130)
     except SystemExit as end:
         # Typer ends the process itself for these two, without a word that would help.
         if end.code == 130:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ __all__ = ["NAME", "Answer", "Ledger", "Said", "Spent", "open_ledger"]
 NAME = "ledger.sqlite"
 BUSY_S = 60.0
 """Seconds to wait for another worker's commit."""
+
+TRY_AGAIN_S = 0.01
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -311,7 +314,7 @@ def open_ledger(path: Path) -> Iterator[Ledger]:
     try:
         connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            _use_wal(connection)
             # A commit survives the death of the process, not of the machine; the parts are synced for that.
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.executescript(_SCHEMA)
@@ -320,6 +323,20 @@ def open_ledger(path: Path) -> Iterator[Ledger]:
             connection.close()
     except sqlite3.DatabaseError as error:
         raise _failed(error, path) from error
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch to the write-ahead log. Where several make a ledger at once SQLite refuses some without waiting."""
+    until = time.monotonic() + BUSY_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(TRY_AGAIN_S)
+        else:
+            return
 
 
 def _failed(error: sqlite3.Error, path: Path) -> RunError | RunFailed:

@@ -124,9 +124,22 @@ def test_ctrl_c_says_that_nothing_is_lost(tmp_path: Path) -> None:
             time.sleep(0.05)
         running.send_signal(signal.SIGINT)
         _, said = running.communicate(timeout=60)
-    assert running.returncode == 130
+    assert running.returncode == 130, said
     assert "what was finished is kept" in said
     assert "Traceback" not in said
+
+
+def test_ctrl_c_that_typer_does_not_see_is_told_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "app", interrupted)
+    with pytest.raises(SystemExit) as end:
+        cli.main(["query"])
+    assert end.value.code == 130
+    assert "what was finished is kept" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

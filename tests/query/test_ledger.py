@@ -165,6 +165,27 @@ def test_a_failure_inside_a_commit_leaves_nothing_of_it(path: Path) -> None:
         assert put(ledger, answer(1)) == []
 
 
+def test_several_may_make_a_ledger_at_once(tmp_path: Path) -> None:
+    for number in range(100):  # without waiting, one in ten fails
+        path, faults = tmp_path / f"{number}.sqlite", list[Exception]()
+        together = threading.Barrier(4)
+
+        def work(path: Path = path, faults: list[Exception] = faults, together: threading.Barrier = together) -> None:
+            together.wait()
+            try:
+                with open_ledger(path):
+                    pass
+            except Exception as fault:  # told in this thread
+                faults.append(fault)
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert faults == []
+
+
 def test_two_who_write_at_once_are_told_of_a_whole_part_once(path: Path) -> None:
     told: list[int] = []
 
