@@ -136,7 +136,8 @@ class HttpClient:
             finally:
                 late.cancel()
                 self._open.discard(connection)
-            if connection.reusable():
+            # After a failure of its own many a server closes without a word, and the next request would fall into that.
+            if response.status < 500 and connection.reusable():
                 connection.since = loop.time()
                 self._idle.append(connection)
             else:

@@ -86,6 +86,7 @@ def test_headers_have_lower_case_names_and_the_first_of_each_counts() -> None:
         (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok", NotHttp, "HttpParser"),
         (b"HTTP/1.1 200 OK\r\nX: " + b"y" * HEAD_LIMIT, NotHttp, "headers are too long"),
         (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * HEAD_LIMIT, NotHttp, "headers are too long"),
+        (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 3000 + b"\r\n", NotHttp, "headers are too long"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 1001\r\n\r\n", TooLong, "1001 bytes, more than 1000"),
         (b"HTTP/1.1 200 OK\r\n\r\n" + b"y" * 1001, TooLong, "more than 1000 bytes"),
     ],
@@ -120,17 +121,24 @@ def test_no_header_can_bring_another(value: str) -> None:
 
 
 async def several(http: HttpClient) -> list[Response]:
-    return [await get(http) for _ in range(3)]
+    found = []
+    for _ in range(3):
+        found.append(await get(http))
+        await asyncio.sleep(0.05)  # what is late comes between two requests
+    return found
 
 
 @pytest.mark.parametrize(
     ("answer", "connections"),
     [
         (Answer(200, [b"ok"]), 1),
+        (Answer(429, [b"ok"]), 1),
+        (Answer(500, [b"ok"]), 3),
         (Answer(200, [b"ok"], [("Connection", "close")]), 3),
         # What stands behind an answer is nobody's, and would be taken for the next one.
-        (Answer(pieces=[OK + OK], raw=True), 3),
-        (Answer(pieces=[OK + b"garbage"], raw=True), 3),
+        (Answer(200, [b"ok" + OK.replace(b"ok", b"no")], length=2), 3),
+        (Answer(200, [b"ok", 0.02, OK.replace(b"ok", b"no")], length=2), 3),
+        (Answer(200, [b"okgarbage"], length=2), 3),
     ],
 )
 def test_a_connection_is_kept_where_it_may_be(answer: Answer, connections: int) -> None:
