@@ -95,10 +95,13 @@ class Account:
         self._budget = allowed.budget(max_tokens=max_tokens, queries=held["queries"], spent_cost=cost)
         self._waiting: list[int] = []
         self._waiters: list[asyncio.Future[None]] = []
+        self._given_back: list[int] = []
         self._committed_s = 0.0
 
     async def take(self, questions: Sequence[int], queries: int) -> bool:
         """Whether so many queries may be sent; if so they are paid and noted when this returns.
+
+        Cancelled, it takes nothing.
 
         Args:
             questions: that they are attempts at; none where nothing of the run is asked.
@@ -112,12 +115,21 @@ class Account:
         noted = loop.create_future()
         self._waiting += questions
         self._waiters.append(noted)
-        await noted
+        try:
+            await noted
+        except asyncio.CancelledError:
+            self.give_back(questions, queries)
+            raise
         return True
 
     def room(self, queries: int) -> bool:
         """Whether so many could be taken now."""
         return self._budget.room(queries)
+
+    def give_back(self, questions: Sequence[int], queries: int) -> None:
+        """What ``take`` was given will not be sent; the ledger is told by ``close``."""
+        self._budget.untake(queries)
+        self._given_back += questions
 
     def unsent(self, queries: int) -> None:
         """So many of those that were taken were not needed."""
@@ -129,7 +141,9 @@ class Account:
 
     def close(self) -> None:
         """Note what was spent in the end."""
-        self._ledger.remember("spent", self._facts())
+        self._commit()
+        given_back, self._given_back = self._given_back, []
+        self._ledger.unsend(given_back, spent=self._facts())
 
     @property
     def queries(self) -> int:
@@ -154,6 +168,8 @@ class Account:
         return {"queries": self._budget.queries, "cost": self._budget.cost_at_most, "prices": self._prices}
 
     def _commit(self) -> None:
+        if not self._waiters:
+            return
         waiters, self._waiters = self._waiters, []
         questions, self._waiting = self._waiting, []
         failed: Exception | None = None

@@ -146,7 +146,7 @@ class Ledger:
     def remember(self, key: str, value: object) -> None:
         """Keep a JSON value under a name."""
         with self._writing():
-            self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, json.dumps(value)))
+            self._remember({key: value})
 
     def model(self, name: str | None, version: str | None, fingerprint: str | None) -> int:
         """The number of a model as it named itself in an answer."""
@@ -169,11 +169,19 @@ class Ledger:
         ``facts`` are remembered in the same commit.
         """
         with self._writing():
-            for key, value in facts.items():
-                self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, json.dumps(value)))
+            self._remember(facts)
             self._db.executemany(
                 "INSERT INTO question (question, state, attempts) VALUES (?, 0, 1) "
                 "ON CONFLICT (question) DO UPDATE SET attempts = attempts + 1 WHERE state = 0",
+                ((question,) for question in questions),
+            )
+
+    def unsend(self, questions: Sequence[int], **facts: object) -> None:
+        """Take back what ``send`` noted once of each of these: it did not happen."""
+        with self._writing():
+            self._remember(facts)
+            self._db.executemany(
+                "UPDATE question SET attempts = attempts - 1 WHERE question = ? AND state = 0 AND attempts > 0",
                 ((question,) for question in questions),
             )
 
@@ -287,6 +295,10 @@ class Ledger:
             self._db.commit()
         except sqlite3.Error as error:
             raise _failed(error, self.path) from error
+
+    def _remember(self, facts: Mapping[str, object]) -> None:
+        values = ((key, json.dumps(value)) for key, value in facts.items())
+        self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values)
 
     def _answered_of(self, questions: Sequence[int]) -> set[int]:
         found: set[int] = set()

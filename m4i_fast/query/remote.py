@@ -36,6 +36,10 @@ from m4i_fast.query.writing import writing
 
 __all__ = ["Manners", "Tally", "ask_endpoint"]
 
+AHEAD = 4
+"""For so many requests that may be out, one more stands ready, paid and noted, for the moment when one ends: noting
+takes milliseconds, in which the endpoint would have nothing to do."""
+
 
 @dataclass(frozen=True, slots=True)
 class Manners:
@@ -173,7 +177,11 @@ class _Asker:
         self._known_witness = self._facts_of_witness()
         self._rng = np.random.default_rng()  # jitter only: it must differ from run to run
         self._ready: asyncio.Queue[list[Row] | None] = asyncio.Queue(2 * manners.concurrency)
+        ahead = -(-manners.concurrency // AHEAD)
+        self._most = manners.concurrency + ahead
+        self._ahead = asyncio.Semaphore(ahead)
         self._senders: list[asyncio.Task[None]] = []
+        self._paid: set[asyncio.Task[None] | None] = set()
         self._asking: set[asyncio.Task[None] | None] = set()
         self._giving_up = asyncio.Lock()
         self._ended_by: BaseException | None = None
@@ -187,7 +195,7 @@ class _Asker:
         """All of it; whatever ends it early, the answers that are there are committed."""
         delivering = self._begin(self._outbox.deliver(self._show))
         reader = self._begin(self._make_ready())
-        self._senders = [self._begin(self._send_all()) for _ in range(self._manners.concurrency)]
+        self._senders = [self._begin(self._send_all()) for _ in range(self._most)]
         try:
             await asyncio.wait(self._senders)
             if self._ended_by is None and self._manners.canary_every and self._tally.requests:
@@ -213,15 +221,17 @@ class _Asker:
         fault = None if task.cancelled() else task.exception()
         if fault is not None and self._ended_by is None:
             self._ended_by = fault
+            # What is out is paid. What is paid and not out goes out, too, if there is just no money for more.
+            going_on = self._paid if isinstance(fault, _NoMoneyError) else self._asking
             for sender in self._senders:
-                if sender not in self._asking:
+                if sender not in going_on:
                     sender.cancel()
 
     async def _make_ready(self) -> None:
         async with self._reading.chunks() as next_rows:
             while (rows := await next_rows()) is not None:
                 await self._hand_on(rows)
-        for _ in range(self._manners.concurrency):
+        for _ in range(self._most):
             await self._ready.put(None)
 
     async def _hand_on(self, rows: Sequence[Row]) -> None:
@@ -244,7 +254,7 @@ class _Asker:
     async def _send_all(self) -> None:
         mark = time.perf_counter()
         while (rows := await self._ready.get()) is not None:
-            self._tally.clock.wait_s += (time.perf_counter() - mark) / self._manners.concurrency
+            self._tally.clock.wait_s += (time.perf_counter() - mark) / self._most
             await self._send(rows)
             if self._ended_by is not None:
                 return
@@ -258,19 +268,20 @@ class _Asker:
         """Ask until there is an answer; ``tried``: attempts at these rows among others before."""
         last = tried + self._manners.attempts
         for attempt in range(tried + 1, last + 1):
-            await self._pace.slot()
             if len(rows) > 1 and not self._account.room(2 * len(rows)):
-                self._pace.done(0.0, None)
                 for row in rows:
                     await self._send([row], attempt - 1)
                 return
             request_id = f"{self._name}-{rows[0].question}-{rows[0].sent + attempt}"
-            begun = time.monotonic()
-            self._asking.add(asyncio.current_task())
+            task = asyncio.current_task()
             try:
+                await self._get_ready(rows)
+                begun = time.monotonic()
+                self._asking.add(task)
                 replies, latency_s = await self._ask(rows, request_id)
             finally:
-                self._asking.discard(asyncio.current_task())
+                self._paid.discard(task)
+                self._asking.discard(task)
             if not isinstance(replies, Busy):
                 self._last_good = time.monotonic()
                 for row, reply in zip(rows, replies, strict=True):
@@ -292,14 +303,22 @@ class _Asker:
                 raise self._down(replies)
             await asyncio.sleep(backoff_s(attempt - tried, replies.retry_after_s, self._rng))
 
+    async def _get_ready(self, rows: Sequence[Row]) -> None:
+        """Pay and note one attempt, then wait until it may go out."""
+        questions, queries = [row.question for row in rows], len(rows) + _spare(rows)
+        async with self._ahead:
+            if not await self._account.take(questions, queries):
+                raise _NoMoneyError
+            self._paid.add(asyncio.current_task())
+            try:
+                await self._pace.slot()
+            except asyncio.CancelledError:
+                self._account.give_back(questions, queries)
+                raise
+
     async def _ask(self, rows: Sequence[Row], request_id: str) -> tuple[list[Reply] | Busy, float]:
         """One attempt, paid and noted before: what came of it, and after how many seconds."""
         pictures = [row.made.picture for row in rows if row.made.picture is not None]
-        # A server may refuse several at once, and is then sent each by itself.
-        spare = len(rows) if len(rows) > 1 else 0
-        if not await self._account.take([row.question for row in rows], len(rows) + spare):
-            self._pace.done(0.0, None)
-            raise _NoMoneyError
         self._tally.requests += 1
         mark = time.monotonic()
         said: list[Reply] | Busy
@@ -312,7 +331,7 @@ class _Asker:
         self._tally.clock.infer_s += latency_s
         self._pace.done(latency_s, said if isinstance(said, Busy) else None)
         alone, self._alone = self._endpoint.alone - self._alone, self._endpoint.alone
-        self._account.unsent(spare - alone)
+        self._account.unsent(_spare(rows) - alone)
         for reply in [*([None] * alone), *([None] * len(rows) if isinstance(said, Busy) else said)]:
             self._account.ended(reply)
         return said, latency_s
@@ -362,3 +381,8 @@ class _Asker:
             paid = f", {self._account}" if self._account.limited else ""
             self._advance(self._done - self._shown, f"{rate:.1f}/s, {self._pace.limit} at once{paid}")
             self._shown = self._done
+
+
+def _spare(rows: Sequence[Row]) -> int:
+    """Queries beyond one a row: a server may refuse several at once, and is then sent each by itself."""
+    return len(rows) if len(rows) > 1 else 0

@@ -65,6 +65,28 @@ def test_what_was_not_needed_is_given_back(ledger: Ledger) -> None:
     assert Account(ledger, PRICED, max_tokens=0).queries == 2
 
 
+def test_what_is_not_sent_after_all_is_neither_spent_nor_an_attempt(ledger: Ledger) -> None:
+    async def run() -> Account:
+        account = Account(ledger, Allowance(max_queries=5), max_tokens=1)
+        assert await account.take([1, 2], 2)
+        assert await account.take([1], 1)
+        account.give_back([1], 1)
+        broken_off = [asyncio.create_task(account.take([each], 1)) for each in (7, 8)]
+        await asyncio.sleep(0)
+        broken_off[0].cancel()
+        await asyncio.wait(broken_off)
+        broken_off.append(asyncio.create_task(account.take([2], 1)))
+        await asyncio.sleep(0)
+        broken_off[-1].cancel()
+        await asyncio.wait(broken_off)
+        account.close()  # before the next commit was due
+        return account
+
+    assert asyncio.run(run()).queries == 3
+    assert {question: sent for question, sent in ledger.attempts(0, 10).items() if sent} == {1: 1, 2: 1, 8: 1}
+    assert Account(ledger, Allowance(), max_tokens=1).queries == 3
+
+
 def test_nothing_is_sent_that_cannot_be_noted(ledger: Ledger) -> None:
     async def run() -> None:
         account = Account(ledger, Allowance(), max_tokens=1)

@@ -228,6 +228,21 @@ def test_a_key_that_expires_ends_the_run_with_what_is_under_way_kept(
     assert list(generations(tmp_path / "run").texts) == expected(records)
 
 
+def test_what_stood_ready_when_the_run_ended_is_no_attempt_and_not_spent(
+    picture_records: Records, tmp_path: Path
+) -> None:
+    def rule(asked: Asked, number: int) -> Answer | None:
+        del asked
+        return said({"error": "expired"}, 401) if number >= 12 else None
+
+    with caption_endpoint(rule=rule) as served:
+        with pytest.raises(EndpointError, match="HTTP 401"):
+            ask(tmp_path / "run", picture_records(list(range(40))), served, manners=replace(MANNERS, qps=50))
+        assert _noted(tmp_path / "run") == len(served.questions)
+        with pytest.raises(BudgetSpent, match=f"{len(served.queries)} queries"):
+            ask(tmp_path / "run", picture_records(list(range(40))), served, allowance=Allowance(max_queries=0))
+
+
 @pytest.mark.parametrize("protocol", HTTP)
 @pytest.mark.parametrize("most", [0, 4, 7, 23, 41])
 def test_never_more_queries_than_allowed(protocol: str, most: int, picture_records: Records, tmp_path: Path) -> None:
@@ -312,6 +327,20 @@ def test_what_is_under_way_when_the_budget_ends_is_kept(picture_records: Records
         assert _answered(tmp_path / "run") == len(served.questions) == 8
 
 
+def test_what_is_paid_is_sent_though_there_is_no_money_for_more(picture_records: Records, tmp_path: Path) -> None:
+    """Here some stand ready, and wait for their turn by the clock, when another is told that the budget is spent."""
+    with caption_endpoint() as served:
+        with pytest.raises(BudgetSpent, match="12 of 20 answers are missing"):
+            ask(
+                tmp_path / "run",
+                picture_records(list(range(20))),
+                served,
+                manners=replace(MANNERS, qps=50),
+                allowance=Allowance(max_queries=LOOKS + 8),
+            )
+        assert _answered(tmp_path / "run") == _noted(tmp_path / "run") == len(served.questions) == 8
+
+
 def test_samples_and_variants_become_repeats_with_seeds_of_their_own(picture_records: Records, tmp_path: Path) -> None:
     records = picture_records(list(range(5)))
     asks = Asks(("flip", "blur"), samples=3)
@@ -391,9 +420,17 @@ def test_what_the_looks_cost_is_known_before(picture_records: Records, tmp_path:
 
 
 def _answered(root: Path) -> int:
+    return _told(root, "SELECT COUNT(*) FROM question WHERE state = 1")
+
+
+def _noted(root: Path) -> int:
+    return _told(root, "SELECT SUM(attempts) FROM question")
+
+
+def _told(root: Path, asked: str) -> int:
     db = sqlite3.connect(root / "ledger.sqlite")
     try:
-        (found,) = db.execute("SELECT COUNT(*) FROM question WHERE state = 1").fetchone()
+        (found,) = db.execute(asked).fetchone()
     finally:
         db.close()
     return int(found)
