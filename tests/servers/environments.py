@@ -31,6 +31,7 @@ READY = {
     "mlserver": "/v2/models/captioner-jpeg/ready",
     "openai": "/health",
     "s3": "/moto-api/data.json",
+    "gcs": "/storage/v1/b",
 }
 """What each server answers with 200 once it is ready."""
 
