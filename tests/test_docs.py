@@ -378,14 +378,18 @@ def test_the_image_networks() -> None:
 
 
 def test_the_attacks() -> None:
-    from m4i_fast.attacks.fitting import ATTACKS
+    from m4i_fast.attacks.catalogue import ATTACKS, FAMILIES
 
     rows = _rows("attacks.md", "The attacks")
     assert [row[0].strip("`") for row in rows] == list(ATTACKS)
     for row, attack in zip(rows, ATTACKS.values(), strict=True):
-        assert int(row[4]) == attack.queries
+        assert row[4] == attack.queries
         assert attack.references == ("references" in row[3])
-        assert (attack.needs != "overlap") == ("towers" in row[3])
+        assert bool({"z", "alignment"} & set(attack.needs)) == ("towers" in row[3])
+        assert ("views" in (*attack.needs, *attack.one_of)) == ("--augment" in row[3])
+        assert bool({"samples", "pseudo"} & {*attack.needs, *attack.one_of}) == ("--samples" in row[3])
+    page = (DOCS / "attacks.md").read_text(encoding="utf-8")
+    assert all(f"`{family}`" in page for family in FAMILIES)
 
 
 def test_the_kernels_figures_are_those_of_the_bench() -> None:

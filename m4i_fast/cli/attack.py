@@ -58,6 +58,9 @@ def fit(
         return
     rows = [(each["attack"], each["shadow_auc"], f"{each['threshold']:.4g}") for each in done.facts["heads"]]
     render.table("", ("attack", "AUC on the shadow", "threshold"), rows)
+    for head in done.facts["heads"]:
+        if "parts" in head:
+            print(f"{head['attack']}: AUC of what each part adds: {head['parts']}")
     print(render.stage_line("attack fit", kept=done.kept, wall_s=done.wall_s))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from m4i_fast.errors import AuditError, ConfigError
 from m4i_fast.types import Embeddings, FeatureTable, OverlapScores
 
-__all__ = ["Z_MODES", "embedding_features", "join", "overlap_features"]
+__all__ = ["Z_MODES", "embedding_features", "join", "need_same_ids", "overlap_features"]
 
 Z_MODES = ("signed", "abs")
 """``signed``: z = F_i - F_t, as the paper says. ``abs``: |F_i - F_t|, as its published code does."""
@@ -59,7 +59,7 @@ def embedding_features(
     """
     if mode not in Z_MODES:
         raise ConfigError(f"no z mode '{mode}'", cure=f"Choose one of: {', '.join(Z_MODES)}.")
-    _same_ids(image.ids, text.ids, "image vectors", "text vectors")
+    need_same_ids(image.ids, text.ids, "image vectors", "text vectors")
     if image.values.shape != text.values.shape:
         raise AuditError(
             f"the image tower gives {image.values.shape[1]} numbers a record, the text tower {text.values.shape[1]}",
@@ -79,7 +79,7 @@ def join(first: FeatureTable, second: FeatureTable) -> FeatureTable:
     Raises:
         AuditError: other ids or another order, or a name that both have.
     """
-    _same_ids(first.ids, second.ids, "first features", "second features")
+    need_same_ids(first.ids, second.ids, "first features", "second features")
     twice = sorted(set(first.names) & set(second.names))
     if twice:
         raise AuditError(f"both tables have a feature '{twice[0]}'", cure="Join tables of different features.")
@@ -91,7 +91,12 @@ def join(first: FeatureTable, second: FeatureTable) -> FeatureTable:
     )
 
 
-def _same_ids(first: tuple[str, ...], second: tuple[str, ...], name: str, other: str) -> None:
+def need_same_ids(first: tuple[str, ...], second: tuple[str, ...], name: str, other: str) -> None:
+    """Hold that two tables are about the same records, in one order; ``name`` and ``other``: theirs, for the message.
+
+    Raises:
+        AuditError: they are not.
+    """
     if first == second:
         return
     if len(first) != len(second):

@@ -21,7 +21,7 @@ from m4i_fast.query.records import Records
 from m4i_fast.runs import Run
 from m4i_fast.tables import read_metadata
 
-__all__ = ["FOLDER", "REPEATS", "Identity", "Part", "clear_parts", "identify", "part_paths", "plan"]
+__all__ = ["FOLDER", "REPEATS", "Identity", "Part", "clear_parts", "identify", "part_paths", "plan", "repeat_paths"]
 
 FOLDER = "generations"
 REPEATS = "repeats"
@@ -139,6 +139,11 @@ def _stands(path: Path, wanted: Mapping[str, str], rows: int) -> bool:
 def part_paths(run: Run) -> list[Path]:
     """The parts that lie in the run, in order."""
     return _paths(run, FOLDER)
+
+
+def repeat_paths(run: Run) -> list[Path]:
+    """The parts of the further answers (variants and samples), in order; none where each record was asked once."""
+    return _paths(run, REPEATS)
 
 
 def _paths(run: Run, folder: str) -> list[Path]:

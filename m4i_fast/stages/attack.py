@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from m4i_fast.errors import AuditError, ConfigError, RunError
+from m4i_fast.errors import AuditError, RunError
 from m4i_fast.runs import Run, StageReport, open_run, stage
 from m4i_fast.stages.features import keep_features
 from m4i_fast.stages.settings import AttackSettings, QuerySettings
 from m4i_fast.stages.standing import sources
-from m4i_fast.types import Membership
+from m4i_fast.types import FeatureTable, Membership
+
+if TYPE_CHECKING:
+    from m4i_fast.engines.metadata import EngineMetadata
 
 __all__ = ["fit_stage", "score_stage"]
 
@@ -40,9 +43,9 @@ def fit_stage(
     from m4i_fast.data.labels import read_membership_file
 
     tables = keep_features(shadow, z=settings.z)
-    names = _chosen(settings.names, tuple(tables), shadow)
+    names = _chosen(settings.names, tables)
     labels = read_membership_file(membership)  # before it is hashed: this says what is wrong with the file
-    inputs = {f"features {need}": shadow.path(f"features/{need}.parquet") for need in tables}
+    inputs = {f"features {family}": shadow.path(f"features/{family}.parquet") for family in tables}
     inputs["membership"] = membership
     with open_run(heads) as opened:
         return stage(
@@ -70,7 +73,7 @@ def score_stage(run: Run, heads: Path, *, again: bool = False) -> StageReport:
         raise RunError("no heads (*.onnx) in this folder", where=heads, cure="Run first: m4i-fast attack fit")
     z = _z_of(files, heads)
     tables = keep_features(run, z=z)
-    inputs = {f"features {need}": run.path(f"features/{need}.parquet") for need in tables} | sources(run)
+    inputs = {f"features {family}": run.path(f"features/{family}.parquet") for family in tables} | sources(run)
     return stage(
         run,
         "attack-score",
@@ -84,7 +87,7 @@ def score_stage(run: Run, heads: Path, *, again: bool = False) -> StageReport:
 
 def _in_order(files: Iterable[Path]) -> list[Path]:
     """Heads in the order of ``ATTACKS``, others after them by name: so they stand in every table."""
-    from m4i_fast.attacks.fitting import ATTACKS
+    from m4i_fast.attacks.catalogue import ATTACKS
 
     order = list(ATTACKS)
     return sorted(files, key=lambda file: (order.index(file.stem) if file.stem in ATTACKS else len(order), file.stem))
@@ -109,19 +112,12 @@ def _z_of(files: Sequence[Path], heads: Path) -> str:
     return next(iter(found), "signed")
 
 
-def _chosen(asked: tuple[str, ...], has: tuple[str, ...], shadow: Run) -> list[str]:
-    from m4i_fast.attacks.fitting import ATTACKS
+def _chosen(asked: tuple[str, ...], has: Collection[str]) -> list[str]:
+    from m4i_fast.attacks.catalogue import families_of, possible
 
     for name in asked:
-        if name not in ATTACKS:
-            raise ConfigError(f"no attack '{name}'", where="attack", cure=f"Choose from: {', '.join(ATTACKS)}.")
-        if ATTACKS[name].needs not in has:
-            raise RunError(
-                f"the attack '{name}' needs {ATTACKS[name].needs} features, which this run lacks",
-                where=shadow.root,
-                cure="Run first: m4i-fast overlap (overlap features), m4i-fast encode (z features).",
-            )
-    return list(asked) or [name for name, attack in ATTACKS.items() if attack.needs in has]
+        families_of(name, has)
+    return list(asked) or possible(has)
 
 
 def _fit(
@@ -130,7 +126,8 @@ def _fit(
     from threadpoolctl import threadpool_limits
 
     from m4i_fast.attacks import fitted_rows
-    from m4i_fast.attacks.fitting import ATTACKS, fit
+    from m4i_fast.attacks.catalogue import ATTACKS
+    from m4i_fast.attacks.fitting import FAMILIES_KEY, fit, table_of
     from m4i_fast.attacks.onnx_file import save_head
     from m4i_fast.progress import progress
     from m4i_fast.tables import read_records
@@ -141,8 +138,8 @@ def _fit(
     # these small fits fifteen times as long.
     with progress("fitting attacks", len(names)) as advance, threadpool_limits(1):
         for name in names:
-            table = tables[ATTACKS[name].needs]
-            head = fit(name, table, labels, seed=seed, groups=groups)
+            head = fit(name, tables, labels, seed=seed, groups=groups)
+            table = table_of(head.about[FAMILIES_KEY].split("+"), tables)
             known = {fitted_rows.KEY: fitted_rows.sketch(table)}
             save_head(replace(head, about=head.about | known), heads.path(f"{name}.onnx"))
             fitted.append({"attack": name, "threshold": head.threshold, "recipe": head.recipe, **head.about})
@@ -153,7 +150,7 @@ def _fit(
     return {"heads": fitted}
 
 
-def _score(run: Run, files: list[Path], tables: dict[str, Any]) -> dict[str, Any]:
+def _score(run: Run, files: list[Path], tables: Mapping[str, FeatureTable]) -> dict[str, Any]:
     import numpy as np
 
     from m4i_fast.attacks.fitted_rows import KEY, share_known
@@ -166,19 +163,38 @@ def _score(run: Run, files: list[Path], tables: dict[str, Any]) -> dict[str, Any
     for file in files:
         with open_head(str(file), threads=QuerySettings().threads) as head:
             about = head.metadata
-            table = next((each for each in tables.values() if each.recipe == about.recipe), None)
-            if table is None:
-                has = "; ".join(f"'{each.recipe}'" for each in tables.values())
-                raise AuditError(
-                    f"the head was fitted on features of the recipe '{about.recipe}', this run has {has}",
-                    where=file,
-                    cure="Make the target's features with the shadow's settings and towers, or fit the heads again.",
-                )
+            table = _table_for(about, file, tables)
             # The metadata's check saw to both.
             assert about.features is not None
             assert about.threshold is not None
-            values = aligned_values(table, tuple(about.features), table.recipe, head=file.stem)
+            values = aligned_values(table, tuple(about.features), about.recipe, head=file.stem)
             scores.append(MembershipScores(file.stem, table.ids, head.score(values), about.threshold))
             known[file.stem] = round(share_known(about.about.get(KEY, ""), table), 3)
     write_scores(run.path("scores.parquet"), scores)
     return {"scored": {each.attack: int(np.isfinite(each.values).sum()) for each in scores}, "fitted_here": known}
+
+
+def _table_for(about: EngineMetadata, file: Path, tables: Mapping[str, FeatureTable]) -> FeatureTable:
+    """The features that a head looks at."""
+    from m4i_fast.attacks.catalogue import FAMILIES
+    from m4i_fast.attacks.fitting import FAMILIES_KEY, table_of
+
+    families = about.about.get(FAMILIES_KEY, "").split("+")
+    unknown = next((family for family in families if family not in FAMILIES), None)
+    if unknown is not None:
+        raise AuditError(
+            "the head does not say which features it looks at"
+            if not unknown
+            else f"the head looks at features ('{unknown}') that this version does not make",
+            where=file,
+            cure="Fit it again with this version: m4i-fast attack fit",
+        )
+    missing = next((family for family in families if family not in tables), None)
+    if missing is not None:
+        family = FAMILIES[missing]
+        raise AuditError(
+            f"the head looks at {family.what} ('{missing}'), which this run lacks",
+            where=file,
+            cure=f"Run first: {family.cure}; or name attacks that need less, and fit again.",
+        )
+    return table_of(families, tables)

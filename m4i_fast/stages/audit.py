@@ -233,18 +233,24 @@ def _check(settings: AuditSettings) -> None:
 
 def _check_names(settings: AuditSettings) -> None:
     """Names that only a late stage would look up: a misspelt one must not cost a night of training."""
-    from m4i_fast.attacks.fitting import ATTACKS
+    from m4i_fast.attacks.catalogue import attack_named
     from m4i_fast.text.recipes import recipe_named
 
     recipe_named(settings.overlap.recipe, reduce=settings.overlap.reduce)
     for name in settings.attack.names:
-        if name not in ATTACKS:
-            raise ConfigError(f"no attack '{name}'", where="attack.names", cure=f"Choose from: {', '.join(ATTACKS)}.")
-        if ATTACKS[name].needs != "overlap" and settings.encoders is None:
+        needs = set(attack_named(name, where="attack.names").needs)
+        if needs & {"z", "alignment"} and settings.encoders is None:
             raise ConfigError(
                 f"the attack '{name}' needs encoders",
                 where="attack.names",
                 cure="Give [encoders] a folder or a training, or leave the attack out.",
+            )
+        asked = settings.query
+        if (needs & {"samples", "pseudo"} and asked.samples < 2) or ("views" in needs and not asked.augment):
+            raise ConfigError(
+                f"the attack '{name}' needs further answers",
+                where="attack.names",
+                cure="Give query.samples = 5 (samples, pseudo) or query.augment = ['flip', 'crop'] (views).",
             )
 
 

@@ -232,10 +232,9 @@ def _recipes(run: Run) -> dict[str, str]:
     import pyarrow.parquet as pq
 
     found = {}
-    for name in ("overlap", "features/z", "features/both"):
-        path = run.path(f"{name}.parquet")
+    for path in (run.path("overlap.parquet"), *sorted(run.path("features").glob("*.parquet"))):
         if path.exists():
-            found[name.removeprefix("features/")] = (pq.read_metadata(path).metadata or {}).get(b"recipe", b"").decode()
+            found[path.stem] = (pq.read_metadata(path).metadata or {}).get(b"recipe", b"").decode()
     return found
 
 

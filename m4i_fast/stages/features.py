@@ -1,4 +1,4 @@
-"""Step 6: what the attacks look at, from overlap scores and embeddings."""
+"""Step 6: what the attacks look at, from overlap scores, embeddings and all answers; a table a family."""
 
 from __future__ import annotations
 
@@ -11,31 +11,33 @@ __all__ = ["features_of", "keep_features"]
 
 
 def keep_features(run: Run, *, z: str) -> dict[str, FeatureTable]:
-    """Write ``features/overlap.parquet``, ``z.parquet`` and ``both.parquet``, as far as the run allows.
+    """Write ``features/<family>.parquet``, as far as the run allows.
 
     Args:
-        run: a run with ``overlap.parquet`` or ``embeddings/`` or both.
+        run: a run with ``overlap.parquet``, ``embeddings/`` or ``repeats/``.
         z: ``signed`` or ``abs``.
 
     Returns:
-        By need (``overlap``, ``z``, ``both``), the tables.
+        By family, the tables.
 
     Raises:
-        RunError: the run holds neither, or one that is not of the answers and records that now stand there.
+        RunError: the run holds none of these, or one that is not of the answers and records that now stand there.
     """
     from m4i_fast.tables import write_features
 
     need_scored(run)
-
     tables = features_of(run, z=z)
-    for need, table in tables.items():
-        write_features(run.path(f"features/{need}.parquet"), table)
+    for stale in {path.stem for path in run.path("features").glob("*.parquet")} - tables.keys():
+        run.path(f"features/{stale}.parquet").unlink()
+    for family, table in tables.items():
+        write_features(run.path(f"features/{family}.parquet"), table)
     return tables
 
 
 def features_of(run: Run, *, z: str) -> dict[str, FeatureTable]:
     """The same tables, without writing them."""
-    from m4i_fast.features.tables import embedding_features, join, overlap_features
+    from m4i_fast.features.alignment import alignment_features
+    from m4i_fast.features.tables import embedding_features, overlap_features
     from m4i_fast.tables import read_embeddings, read_overlap
 
     tables: dict[str, FeatureTable] = {}
@@ -44,14 +46,42 @@ def features_of(run: Run, *, z: str) -> dict[str, FeatureTable]:
     if run.path("embeddings/image.parquet").exists() and run.path("embeddings/text.parquet").exists():
         image, image_recipe = read_embeddings(run.path("embeddings/image.parquet"))
         text, text_recipe = read_embeddings(run.path("embeddings/text.parquet"))
-        tables["z"] = embedding_features(image, text, z, encoder=f"{image_recipe}+{text_recipe}")
-    if not tables:
+        encoder = f"{image_recipe}+{text_recipe}"
+        tables["z"] = embedding_features(image, text, z, encoder=encoder)
+        tables["alignment"] = alignment_features(image, text, encoder=encoder)
+    tables |= _answers(run)
+    if not tables.keys() - {"answer"}:
         raise RunError(
-            "neither overlap scores nor embeddings stand in this run",
+            "neither overlap scores nor embeddings nor further answers stand in this run",
             where=run.root,
             cure=f"Run first: m4i-fast overlap {run.root} (metric-based attacks), "
             f"or m4i-fast encode {run.root} --encoders FOLDER (feature-based ones).",
         )
-    if len(tables) == 2:
-        tables["both"] = join(tables["overlap"], tables["z"])
+    return tables
+
+
+def _answers(run: Run) -> dict[str, FeatureTable]:
+    """Families that are drawn from the answers themselves."""
+    from m4i_fast.features.answers import answer_features
+    from m4i_fast.features.repeats import pseudo_features, samples_features, views_features
+    from m4i_fast.query.parts import part_paths, repeat_paths
+    from m4i_fast.stages.join import generations_of, repeats_of
+    from m4i_fast.tables import read_records
+
+    if not part_paths(run):
+        return {}
+    records = read_records(run.path("records.parquet"))
+    said = generations_of(run, records)
+    tables: dict[str, FeatureTable] = {}
+    if said.log_probs is not None:
+        tables["answer"] = answer_features(said)
+    if not repeat_paths(run):
+        return tables
+    repeats = repeats_of(run, said)
+    if repeats.variants:
+        tables["views"] = views_features(repeats)
+    if len(repeats.said[""]) > 1:
+        tables["samples"] = samples_features(repeats)
+        if any(record.references for record in records):
+            tables["pseudo"] = pseudo_features(repeats, [record.references for record in records])
     return tables

@@ -33,6 +33,8 @@ _MADE = {
     "attack-score": _Made(
         {
             "records": "records.parquet",
+            "generations": "generations",
+            "repeats": "repeats",
             "overlap": "overlap.parquet",
             "image embeddings": "embeddings/image.parquet",
             "text embeddings": "embeddings/text.parquet",

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from m4i_fast.attacks.fitting import ATTACKS, best_threshold, fit
+from m4i_fast.attacks.catalogue import ATTACKS, FAMILIES, families_of, possible
+from m4i_fast.attacks.fitting import best_threshold, fit, table_of
 from m4i_fast.attacks.heads import Head, Layer, Term, aligned_values, score_table
 from m4i_fast.attacks.onnx_file import save_head
 from m4i_fast.engines.metadata import KEY, from_json
@@ -18,24 +19,43 @@ from m4i_fast.types import FeatureTable, Membership
 OVERLAP = ("rouge_1", "rouge_2", "rouge_l", "bleu_1", "bleu_2", "bleu_3", "bleu_4")
 
 
-def shadow(
-    count: int = 240, seed: int = 0, overlap_lift: float = 0.15, z_lift: float = 0.6
-) -> tuple[FeatureTable, Membership]:
+Tables = dict[str, FeatureTable]
+
+COLUMNS = {
+    "overlap": OVERLAP,
+    "z": tuple(f"z_{i}" for i in range(6)),
+    "alignment": ("cosine", "rank"),
+    "answer": ("log_prob_mean", "log_prob_min"),
+    "views": ("agree_flip", "same_flip"),
+    "samples": ("repeat_rouge_l", "repeat_same"),
+    "pseudo": ("pseudo_rouge_1", "pseudo_rouge_2", "pseudo_rouge_l", "pseudo_best"),
+}
+
+
+def shadow(count: int = 240, seed: int = 0, lift: float = 0.15, z_lift: float = 0.9) -> tuple[Tables, Membership]:
+    """Features of each family; a member's are higher by ``lift``, in z by ``z_lift`` deviations of two columns."""
     rng = np.random.default_rng(seed)
     labels = np.arange(count) % 2 == 0
-    rouge = np.clip(rng.normal(0.35, 0.12, (count, 7)) + overlap_lift * labels[:, None], 0, 1)
-    z = rng.normal(5.0, 3.0, (count, 6))
-    z[:, :2] += 3.0 * z_lift * labels[:, None]
     ids = tuple(f"r{i}" for i in range(count))
-    names = (*OVERLAP, *(f"z_{i}" for i in range(6)))
-    return FeatureTable(ids, names, np.hstack([rouge, z]), "coco|z"), Membership(ids, labels)
+    values = {
+        family: np.clip(rng.normal(0.35, 0.12, (count, len(names))) + lift * labels[:, None], 0, 1)
+        for family, names in COLUMNS.items()
+    }
+    values["z"] = rng.normal(5.0, 3.0, (count, 6))
+    values["z"][:, :2] += 3.0 * z_lift * labels[:, None]
+    tables = {family: FeatureTable(ids, COLUMNS[family], values[family], family) for family in FAMILIES}
+    return tables, Membership(ids, labels)
+
+
+def table_for(name: str, tables: Tables) -> FeatureTable:
+    return table_of(families_of(name, tables), tables)
 
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_every_attack_finds_what_is_there_and_is_oriented(name: str) -> None:
     head = fit(name, *shadow(), seed=0)
     target, labels = shadow(1000, seed=1)
-    scores = score_table(head, target)
+    scores = score_table(head, table_for(name, target))
     assert scores.attack == name
     assert auc(scores.values, labels.is_member) > 0.7
     assert balanced_accuracy(scores.values, labels.is_member, scores.threshold) > 0.65
@@ -43,15 +63,15 @@ def test_every_attack_finds_what_is_there_and_is_oriented(name: str) -> None:
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_every_attack_is_at_chance_where_there_is_nothing(name: str) -> None:
-    head = fit(name, *shadow(overlap_lift=0.0, z_lift=0.0), seed=0)
+    head = fit(name, *shadow(lift=0.0, z_lift=0.0), seed=0)
     target, labels = shadow(2000, 1, 0.0, 0.0)
-    assert abs(auc(score_table(head, target).values, labels.is_member) - 0.5) < 0.05
+    assert abs(auc(score_table(head, table_for(name, target)).values, labels.is_member) - 0.5) < 0.05
 
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_the_onnx_file_gives_the_heads_scores(name: str, tmp_path: Path) -> None:
     head = fit(name, *shadow(), seed=0)
-    target, _ = shadow(50, seed=1)
+    target = table_for(name, shadow(50, seed=1)[0])
     target.values[3] = np.nan
     path = tmp_path / "head.onnx"
     save_head(head, path)
@@ -67,7 +87,7 @@ def test_the_onnx_file_gives_the_heads_scores(name: str, tmp_path: Path) -> None
     assert np.array_equal(scores > np.float32(head.threshold), wanted > head.threshold)
     model = onnx.load(path)
     metadata = from_json({each.key: each.value for each in model.metadata_props}[KEY], path, kind="head")
-    assert (metadata.name, tuple(metadata.features or ()), metadata.recipe) == (name, head.features, "coco|z")
+    assert (metadata.name, tuple(metadata.features or ()), metadata.recipe) == (name, head.features, head.recipe)
     assert metadata.threshold == head.threshold
 
 
@@ -79,18 +99,55 @@ def test_saving_twice_gives_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_attacks_take_the_columns_they_need() -> None:
-    table, labels = shadow()
-    assert fit("mb_threshold", table, labels, seed=0).features == ("rouge_l",)
-    assert fit("mb_svm", table, labels, seed=0).features == ("rouge_1", "rouge_2", "rouge_l")
-    assert fit("fb_mlp", table, labels, seed=0).features == tuple(f"z_{i}" for i in range(6))
-    assert fit("both", table, labels, seed=0).features == table.names
+    wanted = {
+        "mb_threshold": ("rouge_l",),
+        "mb_svm": ("rouge_1", "rouge_2", "rouge_l"),
+        "fb_mlp": COLUMNS["z"],
+        "both": OVERLAP + COLUMNS["z"],
+        "cosine": ("cosine",),
+        "confidence": ("log_prob_mean",),
+        "consistency": COLUMNS["views"],
+        "repeats": ("repeat_rouge_l",),
+        "pseudo": ("pseudo_rouge_1",),
+        "pictures_only": sum((COLUMNS[each] for each in ("z", "alignment", "answer", "views", "samples")), ()),
+        "ensemble": sum(COLUMNS.values(), ()),
+    }
+    assert {name: fit(name, *shadow(), seed=0).features for name in ATTACKS} == wanted
+
+
+def test_what_can_be_fitted_follows_from_what_is_there() -> None:
+    published = ["mb_threshold", "mb_svm", "fb_mlp", "both"]
+    assert possible(("overlap",)) == published[:2]
+    assert possible(("z", "alignment", "answer")) == ["fb_mlp"]
+    assert possible(("overlap", "z", "alignment", "answer")) == published
+    assert possible(("views",)) == ["consistency", "pictures_only", "ensemble"]
+    assert possible(FAMILIES) == [name for name in ATTACKS if name not in {"cosine", "confidence"}]
+    assert families_of("ensemble", ("samples", "overlap")) == ("overlap", "samples")
+    assert families_of("pictures_only", ("samples", "overlap", "pseudo", "z")) == ("z", "samples")
+    for name in ("ensemble", "pictures_only"):
+        with pytest.raises(AuditError, match=r"needs captions of changed pictures \('views'\).*--augment flip,crop"):
+            families_of(name, ("overlap", "z", "alignment"))
+
+
+def test_the_ensemble_says_what_each_part_tells_alone() -> None:
+    tables, labels = shadow(600)
+    tables["views"].values[:] = np.random.default_rng(5).normal(size=(600, 2))
+    about = fit("ensemble", tables, labels, seed=0).about
+    assert about["families"] == "+".join(FAMILIES)
+    alone = dict(part.split() for part in about["parts"].split(", "))
+    assert set(alone) == set(FAMILIES)
+    values = [float(value) for value in alone.values()]
+    assert values == sorted(values, reverse=True)
+    assert float(alone["overlap"]) > 0.9
+    assert abs(float(alone["views"]) - 0.5) < 0.06
+    assert "parts" not in fit("consistency", tables, labels, seed=0).about
 
 
 def test_the_threshold_attack_scores_by_rouge_l_itself() -> None:
-    table, labels = shadow()
-    head = fit("mb_threshold", table, labels, seed=0)
-    column = table.values[:, 2]
-    assert score_table(head, table).values.tolist() == column.tolist()
+    tables, labels = shadow()
+    head = fit("mb_threshold", tables, labels, seed=0)
+    column = tables["overlap"].values[:, 2]
+    assert score_table(head, tables["overlap"]).values.tolist() == column.tolist()
     best = max(balanced_accuracy(column, labels.is_member, t) for t in column)
     assert balanced_accuracy(column, labels.is_member, head.threshold) == pytest.approx(best)
 
@@ -120,7 +177,7 @@ def test_the_mlps_shadow_figure_is_out_of_fold() -> None:
     rng = np.random.default_rng(0)
     ids = tuple(map(str, range(240)))
     table = FeatureTable(ids, tuple(f"z_{i}" for i in range(40)), rng.normal(size=(240, 40)), "z")
-    head = fit("fb_mlp", table, Membership(ids, np.arange(240) % 2 == 0), seed=0)
+    head = fit("fb_mlp", {"z": table}, Membership(ids, np.arange(240) % 2 == 0), seed=0)
     assert 0.35 < float(head.about["shadow_auc"].split()[0]) < 0.62
     assert "MLP 64-1" in head.about["how"]
 
@@ -135,37 +192,41 @@ def test_the_joint_attack_uses_both_sides() -> None:
     target, labels = shadow(1000, seed=1)
     joint = {}
     for name in ("mb_svm", "fb_mlp", "both"):
-        joint[name] = auc(score_table(fit(name, *shadow(600), seed=0), target).values, labels.is_member)
+        joint[name] = auc(
+            score_table(fit(name, *shadow(600), seed=0), table_for(name, target)).values, labels.is_member
+        )
     assert joint["both"] > max(joint["mb_svm"], joint["fb_mlp"])
 
 
 def test_nan_rows_are_left_out_of_the_fit_and_counted() -> None:
-    table, labels = shadow()
+    tables, labels = shadow()
+    table = tables["overlap"]
     table.values[:5] = np.nan
-    head = fit("mb_svm", table, labels, seed=0)
+    head = fit("mb_svm", tables, labels, seed=0)
     assert head.about["left_out"] == "5 shadow records without features"
     assert head.about["fitted_on"] == "117 shadow members, 118 shadow non-members"
     assert np.isnan(score_table(head, table).values).tolist() == [True] * 5 + [False] * 235
 
 
 def test_nan_in_a_column_that_is_not_needed_does_not_matter() -> None:
-    table, labels = shadow()
-    table.values[:, 5:] = np.nan
-    assert fit("mb_svm", table, labels, seed=0).about["left_out"] == "0 shadow records without features"
+    tables, labels = shadow()
+    tables["overlap"].values[:, 5:] = tables["z"].values[:] = np.nan
+    assert fit("mb_svm", tables, labels, seed=0).about["left_out"] == "0 shadow records without features"
 
 
 def test_a_constant_column_does_no_harm() -> None:
-    table, labels = shadow(60)
-    table.values[:, 7] = 0.1
+    tables, labels = shadow(60)
+    table = tables["z"]
+    table.values[:, 0] = 0.1
     other = FeatureTable(table.ids, table.names, table.values.copy(), table.recipe)
-    other.values[:, 7] = 1e6
-    head = fit("fb_mlp", table, labels, seed=0)
+    other.values[:, 0] = 1e6
+    head = fit("fb_mlp", tables, labels, seed=0)
     assert np.allclose(score_table(head, other).values, score_table(head, table).values)
 
 
 def test_the_same_seed_gives_the_same_head() -> None:
-    table, labels = shadow()
-    one, two, other = (score_table(fit("fb_mlp", table, labels, seed=s), table).values for s in (0, 0, 1))
+    tables, labels = shadow()
+    one, two, other = (score_table(fit("fb_mlp", tables, labels, seed=s), tables["z"]).values for s in (0, 0, 1))
     assert np.array_equal(one, two)
     assert not np.array_equal(one, other)
 
@@ -177,20 +238,22 @@ def test_records_of_a_group_stay_in_one_fold() -> None:
     ids = tuple(map(str, range(480)))
     table = FeatureTable(ids, tuple(f"z_{i}" for i in range(30)), z, "z")
     names = [f"g{i // 4}" for i in range(480)]
-    head = fit("fb_mlp", table, Membership(ids, labels), seed=0, groups=names)
+    head = fit("fb_mlp", {"z": table}, Membership(ids, labels), seed=0, groups=names)
     assert float(head.about["shadow_auc"].split()[0]) < 0.65
 
 
 def test_features_of_another_recipe_are_refused() -> None:
-    table, labels = shadow()
-    head = fit("mb_svm", table, labels, seed=0)
-    with pytest.raises(AuditError, match="recipe 'coco\\|z', these are 'rouge-score'"):
+    tables, labels = shadow()
+    table = tables["overlap"]
+    head = fit("mb_svm", tables, labels, seed=0)
+    with pytest.raises(AuditError, match="recipe 'overlap', these are 'rouge-score'"):
         score_table(head, FeatureTable(table.ids, table.names, table.values, "rouge-score"))
 
 
 def test_features_of_other_names_are_refused() -> None:
-    table, labels = shadow()
-    head = fit("mb_svm", table, labels, seed=0)
+    tables, labels = shadow()
+    table = tables["overlap"]
+    head = fit("mb_svm", tables, labels, seed=0)
     with pytest.raises(AuditError, match="fitted on 'rouge_2', which these features lack"):
         score_table(head, FeatureTable(table.ids, ("rouge_1", "rouge_l"), table.values[:, :2], table.recipe))
     with pytest.raises(AuditError, match=r"wants \[N, 3\]"):
@@ -198,39 +261,43 @@ def test_features_of_other_names_are_refused() -> None:
 
 
 def test_columns_are_taken_by_name_and_not_by_place() -> None:
-    table, labels = shadow()
-    head = fit("mb_svm", table, labels, seed=0)
+    tables, labels = shadow()
+    table = tables["overlap"]
+    head = fit("mb_svm", tables, labels, seed=0)
     turned = FeatureTable(table.ids, table.names[::-1], table.values[:, ::-1], table.recipe)
     assert np.array_equal(score_table(head, turned).values, score_table(head, table).values)
 
 
 def test_one_class_or_too_few_records_are_refused() -> None:
-    table, labels = shadow()
+    tables, labels = shadow()
     with pytest.raises(AuditError, match="240 shadow members and 0 non-members"):
-        fit("mb_svm", table, Membership(labels.ids, np.ones(240, np.bool_)), seed=0)
-    table.values[10:] = np.nan
+        fit("mb_svm", tables, Membership(labels.ids, np.ones(240, np.bool_)), seed=0)
+    tables["overlap"].values[10:] = np.nan
     with pytest.raises(AuditError, match=r"5 shadow members and 5 non-members \(230 more have no features\)"):
-        fit("mb_svm", table, labels, seed=0)
+        fit("mb_svm", tables, labels, seed=0)
 
 
-def test_a_table_without_the_needed_features_is_refused() -> None:
-    table, labels = shadow()
-    overlap = FeatureTable(table.ids, OVERLAP, table.values[:, :7], "coco")
-    with pytest.raises(AuditError, match=r"needs the feature 'z_0'.*table of: both"):
-        fit("both", overlap, labels, seed=0)
-    with pytest.raises(AuditError, match="needs the feature 'z_0'"):
-        fit("fb_mlp", overlap, labels, seed=0)
-    z = FeatureTable(table.ids, table.names[7:], table.values[:, 7:], "z")
-    with pytest.raises(AuditError, match="needs the feature 'rouge_l'"):
-        fit("mb_threshold", z, labels, seed=0)
-    with pytest.raises(AuditError, match="needs the feature 'rouge_l'"):
-        fit("both", z, labels, seed=0)
+@pytest.mark.parametrize("name", ATTACKS)
+def test_an_attack_whose_features_are_missing_is_refused_with_the_cure(name: str) -> None:
+    tables, labels = shadow()
+    for family in ATTACKS[name].needs:
+        left = {each: table for each, table in tables.items() if each != family}
+        with pytest.raises(AuditError, match=rf"'{name}' needs .* \('{family}'\), which this run lacks.*Run first"):
+            fit(name, left, labels, seed=0)
+
+
+def test_a_table_without_the_needed_column_is_refused() -> None:
+    tables, labels = shadow()
+    old = tables["overlap"]
+    tables["overlap"] = FeatureTable(old.ids, OVERLAP[:2], old.values[:, :2], old.recipe)
+    with pytest.raises(AuditError, match="needs the feature 'rouge_l', which these features lack"):
+        fit("mb_threshold", tables, labels, seed=0)
 
 
 def test_too_few_groups_for_the_folds_are_refused() -> None:
-    table, labels = shadow()
+    tables, labels = shadow()
     with pytest.raises(AuditError, match="groups are too few"):
-        fit("fb_mlp", table, labels, seed=0, groups=[f"g{i % 4}" for i in range(240)])
+        fit("fb_mlp", tables, labels, seed=0, groups=[f"g{i % 4}" for i in range(240)])
 
 
 def test_an_unknown_attack_is_refused() -> None:

@@ -133,6 +133,24 @@ def test_one_file_does_the_same_as_the_stages(house: House, walked: Path, tmp_pa
     assert result["verdict"] == by_stages["verdict"]
 
 
+def test_captions_of_changed_pictures_bring_further_attacks(house: House, walked: Path, tmp_path: Path) -> None:
+    result = m4i("audit", _audit_file(tmp_path, house, query={"augment": ["flip", "crop"]}), "--json").json
+    assert list(result["attacks"]) == [*ATTACKS, "consistency", "pictures_only", "ensemble"]
+    assert result["attacks"]["mb_svm"] == json.loads((walked / "result.json").read_text())["attacks"]["mb_svm"]
+    assert result["recipes"]["views"] == "views|of:flipx1,cropx1|alike:rouge-score/words"
+    heads = json.loads((tmp_path / "run/heads/stages/attack-fit.json").read_text())["facts"]["heads"]
+    parts = {head["attack"]: head.get("parts", "") for head in heads}
+    assert all(
+        family in parts["ensemble"] for family in ("overlap 0.", "z 0.", "alignment 0.", "answer 0.", "views 0.")
+    )
+    assert "overlap" not in parts["pictures_only"]
+    # Heads that look at more than another run holds are refused, with what to do.
+    refused = m4i("attack", "score", walked, "--heads", tmp_path / "run/heads")
+    assert refused.code == 2
+    assert "captions of changed pictures ('views'), which this run lacks" in refused.err
+    assert "--augment flip,crop" in refused.err
+
+
 def test_only_what_a_change_touches_is_done_again(house: House, tmp_path: Path) -> None:
     file = _audit_file(tmp_path, house)
     run = tmp_path / "run"
