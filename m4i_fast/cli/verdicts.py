@@ -15,6 +15,9 @@ MEANING = {
     "invalid": "INVALID: this test cannot say whether the model leaks.",
 }
 
+SURE = 0.95
+"""Share of sets that are recognised from which a size is enough."""
+
 
 def show_result(result: Mapping[str, Any]) -> None:
     """Verdict, reasons, and a row for each attack and blind baseline."""
@@ -24,6 +27,28 @@ def show_result(result: Mapping[str, Any]) -> None:
     print(f"verdict: {MEANING[result['verdict']['kind']]}")
     for reason in result["verdict"]["reasons"]:
         print(f"  - {render.plain(reason)}")
+    if result["verdict"]["kind"] != "invalid":
+        _show_sets(result["attacks"])
+
+
+def _show_sets(attacks: Mapping[str, Any]) -> None:
+    """How many images of a set it takes, for the attack that needs fewest."""
+    curves = {name: each["as_set"]["power"] for name, each in attacks.items() if each["as_set"]}
+    known = {name: curve for name, curve in curves.items() if curve}
+    if not known:
+        return
+
+    def enough(name: str) -> float:
+        sizes = [point["images"] for point in known[name] if point["found"]["value"] >= SURE]
+        return min(sizes, default=float("inf"))
+
+    name = min(known, key=lambda each: (enough(each), -known[each][-1]["found"]["value"]))
+    point = next((each for each in known[name] if each["images"] == enough(name)), known[name][-1])
+    images = "1 image" if point["images"] == 1 else f"a set of {point['images']} images"
+    print(
+        f"sets: {images} of the training data is recognised with a chance of {render.interval(point['found'])}, "
+        f"at 1 % false alarms ({name})"
+    )
 
 
 def _row(name: str, each: Mapping[str, Any]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ import msgspec
 from m4i_fast.errors import DataError, RunFailed
 
 if TYPE_CHECKING:
+    from m4i_fast.stats.set_level import SetLevel
     from m4i_fast.types import AttackResult, Estimate, Verdict
 
 __all__ = [
@@ -26,6 +27,8 @@ __all__ = [
     "Rate",
     "Result",
     "Ruling",
+    "SetJudged",
+    "SetPower",
     "Tool",
     "Unread",
     "from_json",
@@ -76,6 +79,32 @@ class Interval(_Strict, frozen=True):
             raise ValueError("low lies above high")
 
 
+class SetPower(_Strict, frozen=True):
+    """Sets of ``images`` images each.
+
+    Attributes:
+        images: in a set.
+        found: share of sets of members that are recognised, where 1 % of sets of non-members may be called too.
+        false_alarms: share of sets of non-members that are, measured on others than those that set the limit.
+    """
+
+    images: int
+    found: Interval
+    false_alarms: Interval
+
+
+class SetJudged(_Strict, frozen=True):
+    """All members as one set.
+
+    Attributes:
+        p_value: how often a set drawn from where the non-members were drawn would score so high.
+        power: by size of the set; empty where there are too few non-members.
+    """
+
+    p_value: float
+    power: list[SetPower]
+
+
 class Judged(_Strict, frozen=True):
     """One attack, or one blind baseline, judged against the labels.
 
@@ -84,12 +113,14 @@ class Judged(_Strict, frozen=True):
         balanced_accuracy: mean of the two classes' hit rates at the shadow's threshold; null where there is none.
         tpr_at_fpr: by false-positive rate, the share of members found; null where the sample is too small for it.
         notes: why a figure is null, and whatever else a reader must know.
+        as_set: what many members tell together; null for a blind baseline.
     """
 
     auc: Interval
     balanced_accuracy: Interval | None
     tpr_at_fpr: dict[Rate, Interval | None]
     notes: list[str] = []
+    as_set: SetJudged | None = None
 
     def __post_init__(self) -> None:
         missing = [rate for rate in RATES if rate not in self.tpr_at_fpr]
@@ -240,6 +271,7 @@ def result_from(
     counts: Mapping[str, int],
     recipes: Mapping[str, str],
     provenance: Provenance,
+    sets: Mapping[str, SetLevel] | None = None,
     unread: Mapping[str, str] | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Result:
@@ -253,6 +285,7 @@ def result_from(
         counts: by sort of record.
         recipes: by metric or feature.
         provenance: seed, versions, hashes, times.
+        sets: by attack, its members as one set.
         unread: id to reason.
         settings: JSON values.
 
@@ -265,7 +298,7 @@ def result_from(
         return Result(
             tool=Tool("m4i-fast", __version__),
             verdict=msgspec.convert({"kind": verdict.kind, "reasons": list(verdict.reasons)}, Ruling),
-            attacks={each.name: _judged(each) for each in attacks},
+            attacks={each.name: _judged(each, (sets or {}).get(each.name)) for each in attacks},
             blind={each.name: _judged(each) for each in blind},
             comparisons={name: _interval(estimate) for name, estimate in comparisons.items()},
             counts={name: int(count) for name, count in counts.items()},
@@ -278,16 +311,22 @@ def result_from(
         raise RunFailed(f"the evaluation gave a result that cannot stand ({error})") from error
 
 
-def _judged(result: AttackResult) -> Judged:
+def _judged(result: AttackResult, as_set: SetLevel | None = None) -> Judged:
     try:
         return Judged(
             auc=_interval(result.auc),
             balanced_accuracy=None if result.balanced_accuracy is None else _interval(result.balanced_accuracy),
             tpr_at_fpr={rate: _interval_or_none(result.tpr_at_fpr.get(rate)) for rate in RATES},
             notes=list(result.notes),
+            as_set=None if as_set is None else _set_judged(as_set),
         )
     except ValueError as error:
         raise ValueError(f"{result.name}: {error}") from error
+
+
+def _set_judged(found: SetLevel) -> SetJudged:
+    power = [SetPower(each.size, _interval(each.found), _interval(each.false_alarms)) for each in found.power]
+    return SetJudged(float(found.p_value), power)
 
 
 def _interval(estimate: Estimate) -> Interval:

@@ -83,6 +83,7 @@ def _evaluate(
     from m4i_fast.progress import progress
     from m4i_fast.report.curves import write_curves
     from m4i_fast.report.schema import result_from, write_result
+    from m4i_fast.stats.set_level import set_level
     from m4i_fast.tables import read_records, read_scores, write_membership
     from m4i_fast.validity.judge import judge_audit
     from m4i_fast.validity.verdict import verdict
@@ -104,6 +105,7 @@ def _evaluate(
         judgement = judge_audit(scores, blind, labels, groups, seed=seed, resamples=settings.resamples)
         scored = run.stamp("attack-score") or {"facts": {}}
         ruling = verdict(judgement, contamination=shared, fitted_here=scored["facts"].get("fitted_here", {}))
+        sets = {each.attack: set_level(each, labels, groups, seed=seed) for each in scores}
         advance(note="intervals")
         results = [*judgement.attacks, *judgement.blind]
         result = result_from(
@@ -114,6 +116,7 @@ def _evaluate(
             counts=_counts(run, records, labels, shared) | about.get("counts", {}),
             recipes=_recipes(run),
             provenance=_provenance(run, seed, membership_file, started),
+            sets=sets,
             unread=_unread(run, records),
             settings=about.get("settings", {}),
         )

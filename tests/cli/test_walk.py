@@ -60,6 +60,10 @@ def test_the_result_holds_what_it_must(walked: Path) -> None:
         # 40 non-members cannot show one false alarm in 1,000: null, and the reason beside it.
         assert each["tpr_at_fpr"]["0.001"] is None
         assert any("0.1% FPR is not given" in note for note in each["notes"])
+    for each in result["attacks"].values():
+        # 40 known non-members are a test, and no curve.
+        assert 0 < each["as_set"]["p_value"] < 1
+        assert each["as_set"]["power"] == []
     assert (result["counts"]["members"], result["counts"]["non_members"]) == (40, 40)
     assert result["recipes"]["overlap"].startswith("recipe:coco|tok:words|refs:max")
     provenance = result["provenance"]

@@ -12,6 +12,7 @@ from PIL import Image
 from m4i_fast import tables
 from m4i_fast.report.curves import write_curves
 from m4i_fast.report.schema import Provenance, Result, result_from, write_result
+from m4i_fast.stats.set_level import Power, SetLevel
 from m4i_fast.types import (
     AttackResult,
     Estimate,
@@ -42,6 +43,11 @@ def _judged(name: str, auc: float, *notes: str) -> AttackResult:
     return AttackResult(name, Estimate(auc, auc - 0.02, auc + 0.02), half, rates, notes, curve)
 
 
+def half(value: float) -> Estimate:
+    """Something with an interval around it."""
+    return Estimate(value, value / 2, (1 + value) / 2)
+
+
 def _result_of(kind: str = "leak", *, blind: float = 0.5, reasons: tuple[str, ...] = ("Because.",)) -> Result:
     return result_from(
         [_judged("both", 0.9, "No figure at 0.1 %"), _judged("fb_mlp", 0.6, "No figure at 0.1 %")],
@@ -51,6 +57,7 @@ def _result_of(kind: str = "leak", *, blind: float = 0.5, reasons: tuple[str, ..
         counts={"records": ROWS, "members": ROWS // 2, "non_members": ROWS // 2},
         recipes={"overlap": "rouge_l|recipe:coco"},
         provenance=Provenance(seed=7, versions={"numpy": "2"}, wall_s={"query": 1.5}, created="2025-01-31T12:00:00Z"),
+        sets={"both": SetLevel(3e-9, (Power(5, half(0.4), half(0.012)), Power(20, half(0.97), half(0.009))))},
         unread={"<b>bad</b>": HOSTILE[1], "x2": HOSTILE[0]},
         settings={"seed": 7, "endpoint": {"api_key": "hunter2", "max_tokens": 20}},
     )

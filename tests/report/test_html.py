@@ -250,3 +250,12 @@ def test_many_unread_records_do_not_flood_the_page(result_of: Callable[..., Resu
     assert "id-99" in text
     assert "id-100" not in text
     assert "and 4,900 more" in text
+
+
+def test_a_set_of_records_has_its_curve_unless_the_sets_differ(result_of: Callable[..., Result]) -> None:
+    shown = page(result_of(), Evidence(), title="t")
+    assert "Many records together" in shown
+    assert "p = 3e-09" in shown
+    assert '<th scope="row">20</th>' in shown
+    assert "97.0" in shown
+    assert "Many records together" not in page(result_of("invalid", blind=0.9), Evidence(), title="t")
