@@ -10,7 +10,7 @@ import typer
 
 from m4i_fast.cli import options
 
-__all__ = ["app", "fit", "score"]
+__all__ = ["app", "epsilon", "fit", "score"]
 
 app = typer.Typer(help="Fit attack heads on the shadow; score the target with them.", no_args_is_help=True)
 
@@ -90,3 +90,46 @@ def score(
     rows = [(name, count) for name, count in done.facts["scored"].items()]
     render.table("", ("attack", "records scored"), rows)
     print(render.stage_line("attack score", kept=done.kept, wall_s=done.wall_s))
+
+
+@app.command("epsilon")
+def epsilon(
+    run: options.RunFolder,
+    membership: Annotated[
+        Path, typer.Option(help="The target's labels, one fair coin of yours each: CSV 'id,is_member' or Parquet.")
+    ],
+    name: Annotated[
+        list[str] | None,
+        typer.Option("--attack", help="Only this attack (repeatable): to try fewer gives a better bound."),
+    ] = None,
+    delta: Annotated[float, typer.Option(help="Delta for which the bound holds.")] = 0.0,
+    again: options.Again = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """A lower bound on the training's epsilon, from this one run (Steinke et al. 2023).
+
+    Only where you threw a fair coin for each record: heads, it was trained on; tails, it was left out. Opens the
+    labels. Writes epsilon.json.
+    """
+    from m4i_fast.cli import render
+    from m4i_fast.progress import hush
+    from m4i_fast.runs import open_run
+    from m4i_fast.stages.epsilon import epsilon_stage
+
+    hush(quiet or json)
+    with open_run(run, create=False) as opened:
+        done = epsilon_stage(opened, membership, tuple(name or ()), delta=delta, again=again)
+    if json:
+        render.emit_json(done.facts | {"kept": done.kept, "wall_s": done.wall_s})
+        return
+    bounds = done.facts["bounds"]
+    rows = [(each, f"{bound['epsilon']:.2f}", bound["guesses"], bound["correct"]) for each, bound in bounds.items()]
+    render.table("", ("attack", "epsilon at least", "guesses", "right"), rows)
+    best = max(bound["epsilon"] for bound in bounds.values())
+    print(
+        f"epsilon is at least {best:.2f} (95 %, delta {delta:g}), if each record was put in or left out by a fair coin"
+        if best
+        else "nothing is shown of epsilon: no attack guessed better than a coin, sure enough"
+    )
+    print(render.stage_line("attack epsilon", kept=done.kept, wall_s=done.wall_s))

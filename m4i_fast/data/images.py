@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 __all__ = [
+    "FORMATS",
     "MAX_PIXELS",
     "Decoded",
     "check_image",

@@ -8,7 +8,10 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from m4i_fast.report.plain import plain
+from m4i_fast.report.riskiest import false_alarms
 from m4i_fast.runs import atomic_path
 from m4i_fast.types import Generations, Membership, MembershipScores, OverlapScores, Record
 
@@ -37,7 +40,10 @@ def write_scores_csv(
     overlap: OverlapScores | None = None,
     membership: Membership | None = None,
 ) -> Path:
-    """Write id, is_member (where labels are given), score:ATTACK ..., overlap metrics, generated, references, error.
+    """Write id, is_member, score:ATTACK and fpr:ATTACK ..., overlap metrics, generated, references, error.
+
+    ``is_member`` and ``fpr:...`` stand there where labels are given: the share of non-members that score at least as
+    high, which is the false-positive rate at which the record would be called a member.
 
     Args:
         path: the file; written whole or not at all, UTF-8, one header line.
@@ -62,6 +68,10 @@ def write_scores_csv(
         columns["is_member"] = {id_: words[label] for id_, label in zip(membership.ids, labels, strict=True)}
     for each in scores:
         columns[f"score:{each.attack}"] = _numbers(each.ids, each.values.tolist())
+        alarms, non_members = false_alarms(each, membership, each.values)
+        if alarms is not None:
+            rates = np.where(np.isfinite(each.values), alarms / non_members, np.nan)
+            columns[f"fpr:{each.attack}"] = _numbers(each.ids, rates.tolist())
     if overlap is not None:
         for name, column in zip(overlap.names, overlap.values.T.tolist(), strict=True):
             columns[name] = _numbers(overlap.ids, column)

@@ -121,6 +121,7 @@ _LABELS = {
     "text": "Words of the known captions",
     "image": "Pictures",
     "text+image": "Words and pictures",
+    "file": "Size and form of the picture files",
 }
 
 _COUNTS = {

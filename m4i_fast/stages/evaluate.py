@@ -154,10 +154,11 @@ def _labels_of(records: Sequence[Record], membership: Membership, where: Path) -
 
 
 def _blind(run: Run, records: Sequence[Record], labels: Membership, seed: int) -> list[MembershipScores]:
-    """Baselines that never ask the target: words of the references, the pictures, and both."""
+    """Baselines that never ask the target: words of the references, the pictures, both, and the pictures' files."""
     import numpy as np
 
     from m4i_fast.data.images import decode
+    from m4i_fast.data.traits import file_traits
     from m4i_fast.tables import read_embeddings
     from m4i_fast.text.words import words
     from m4i_fast.validity.blind import blind_both, blind_scores, blind_text, image_statistics
@@ -175,6 +176,8 @@ def _blind(run: Run, records: Sequence[Record], labels: Membership, seed: int) -
     if any(words(caption) for captions in references for caption in captions):
         found.insert(0, blind_text(references, labels.is_member, groups, ids=ids, seed=seed))
         found.append(blind_both(references, features, labels.is_member, groups, ids=ids, seed=seed))
+    traits = file_traits([record.image for record in records])
+    found.append(blind_scores("file", traits, labels.is_member, groups, ids=ids, seed=seed, trees=True))
     return found
 
 

@@ -52,6 +52,7 @@ COMMANDS = _commands(cli.app)
 
 def test_the_commands_are_these() -> None:
     assert sorted(" ".join(command) for command in COMMANDS) == [
+        "attack epsilon",
         "attack fit",
         "attack score",
         "audit",

@@ -53,7 +53,7 @@ def test_the_result_holds_what_it_must(walked: Path) -> None:
     assert result["verdict"]["kind"] in {"leak", "no_evidence", "invalid"}
     assert result["verdict"]["reasons"]
     assert list(result["attacks"]) == ATTACKS
-    assert list(result["blind"]) == ["text", "image", "text+image"]
+    assert list(result["blind"]) == ["text", "image", "text+image", "file"]
     for each in [*result["attacks"].values(), *result["blind"].values()]:
         for figure in (each["auc"], each["balanced_accuracy"], each["tpr_at_fpr"]["0.1"]):
             assert 0 <= figure["low"] <= figure["value"] <= figure["high"] <= 1
@@ -71,6 +71,23 @@ def test_the_result_holds_what_it_must(walked: Path) -> None:
     assert len(provenance["hashes"]["query: engine"]) == 64
     assert provenance["wall_s"]["query"] > 0
     assert {"m4i-fast", "onnxruntime", "python"} <= provenance["versions"].keys()
+
+
+def test_a_bound_on_epsilon_from_the_same_scores(walked: Path) -> None:
+    labels = walked.parent / "split/target/membership.parquet"
+    done = m4i("attack", "epsilon", walked, "--membership", labels, "--json").json
+    assert list(done["bounds"]) == ATTACKS
+    assert json.loads((walked / "epsilon.json").read_text())["bounds"] == done["bounds"]
+    assert all(bound["epsilon"] >= 0 and bound["records"] == 80 for bound in done["bounds"].values())
+    one = m4i("attack", "epsilon", walked, "--membership", labels, "--attack", "mb_svm", "--delta", "1e-6").out
+    assert "mb_svm" in one
+    assert "epsilon" in one
+    refused = m4i("attack", "epsilon", walked, "--membership", labels, "--attack", "lira")
+    assert refused.code == 2
+    assert "'lira' has no scores" in refused.err
+    refused = m4i("attack", "epsilon", walked, "--membership", labels, "--delta", "2")
+    assert refused.code == 2
+    assert "2.0 is no delta" in refused.err
 
 
 def test_the_table_has_a_row_a_record(walked: Path) -> None:

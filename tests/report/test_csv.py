@@ -70,13 +70,24 @@ def test_a_line_a_record_with_everything_known_of_it(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["scores.csv"]
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file))
-    names = ["id", "is_member", "score:both", "score:fb_mlp", "rouge_l", "generated", "references", "error"]
+    # No non-member has a score of 'both': there is no rate.
+    judged = ["score:both", "score:fb_mlp", "fpr:fb_mlp"]
     assert rows == [
-        names,
-        ["a", "true", "1.5", "", "0.5", 'a "dog", running', "2", ""],
-        ["'=b", "false", "", "2.0", "", "", "0", "the file is empty"],
-        ["c", "", "-0.25", "", "", "'=HYPERLINK(1)", "1", "decoder stopped"],
+        ["id", "is_member", *judged, "rouge_l", "generated", "references", "error"],
+        ["a", "true", "1.5", "", "", "0.5", 'a "dog", running', "2", ""],
+        ["'=b", "false", "", "2.0", "1.0", "", "", "0", "the file is empty"],
+        ["c", "", "-0.25", "", "", "", "'=HYPERLINK(1)", "1", "decoder stopped"],
     ]
+
+
+def test_the_rate_at_which_a_record_would_be_called(tmp_path: Path) -> None:
+    ids = ("a", "b", "c", "d", "e", "f")
+    scores = MembershipScores("x", ids, np.array([0.9, 0.5, 0.5, 0.1, np.nan, 0.4]))
+    labels = Membership(ids, np.array([True, True, False, False, True, False]))
+    path = write_scores_csv(tmp_path / "s.csv", [Record(each, "") for each in ids], [scores], membership=labels)
+    with path.open(encoding="utf-8", newline="") as file:
+        rates = [row["fpr:x"] for row in csv.DictReader(file)]
+    assert [rate and round(float(rate), 3) for rate in rates] == [0.0, 0.333, 0.333, 1.0, "", 0.667]
 
 
 def test_scores_alone_are_enough(tmp_path: Path) -> None:

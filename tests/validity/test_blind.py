@@ -1,6 +1,7 @@
 import numpy as np
 import numpy.typing as npt
 import pytest
+from threadpoolctl import threadpool_limits
 
 from m4i_fast.errors import AuditError
 from m4i_fast.stats.roc import auc, balanced_accuracy
@@ -139,3 +140,30 @@ def test_image_statistics_by_hand() -> None:
     dark, half_red = image_statistics(pixels)
     assert dark.tolist() == [0.0] * 10
     assert half_red.tolist() == pytest.approx([0.5, 0, 0, 0.5, 0, 0, 0, 1 / 3, 0, 1 / 3])
+
+
+def test_trees_find_what_a_straight_line_cannot() -> None:
+    # Members are 500 wide, others 400 or 600: their mean is the same.
+    rng = np.random.default_rng(0)
+    member = np.arange(400) % 2 == 0
+    width = np.where(member, 500.0, rng.choice([400.0, 600.0], 400))
+    ids = [str(row) for row in range(400)]
+    with threadpool_limits(1):
+        told = {
+            trees: auc(blind_scores("file", width[:, None], member, None, ids=ids, seed=0, trees=trees).values, member)
+            for trees in (False, True)
+        }
+    assert told[True] > 0.99
+    assert told[False] < 0.6
+
+
+def test_trees_are_at_chance_where_there_is_nothing() -> None:
+    ids = [str(row) for row in range(1000)]
+    member = np.arange(1000) % 2 == 0
+    found = []
+    for seed in range(2):
+        noise = np.random.default_rng(seed).normal(size=(1000, 17))
+        with threadpool_limits(1):
+            scores = blind_scores("file", noise, member, None, ids=ids, seed=seed, trees=True)
+        found.append(auc(scores.values, member))
+    assert abs(np.mean(found) - 0.5) < 0.05
