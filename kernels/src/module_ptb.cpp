@@ -112,10 +112,10 @@ nb::object list_of(std::size_t size) {
 }
 
 // Each text by itself.
-nb::object ptb_alone(nb::tuple captions) {
+nb::object ptb_alone(nb::tuple captions, const char* machine) {
     const std::size_t count = captions.size();
     const nb::object found = list_of(count);
-    ptb::Rewriter rewriter;
+    ptb::Rewriter rewriter(machine_of(machine));
     std::vector<ptb::Units> units;
     std::vector<ptb::Line> lines;
     std::size_t next = 0;
@@ -169,12 +169,12 @@ std::vector<To> document_of(const nb::tuple& captions) {
 }
 
 template <typename To>
-nb::object read_document(const nb::tuple& captions) {
+nb::object read_document(const nb::tuple& captions, const Machine& machine) {
     const std::size_t count = captions.size();
     const nb::object found = list_of(count);
     if (count == 0) return found;
     const std::vector<To> document = document_of<To>(captions);
-    ptb::Rewriter rewriter;
+    ptb::Rewriter rewriter(machine);
     rewriter.open({document.data(), document.size(), static_cast<int>(sizeof(To))});
     std::vector<ptb::Line> lines;
     std::size_t next = 0;
@@ -202,7 +202,8 @@ bool holds_surrogate(const ptb::Units& units) {
 }
 
 // All texts as one document. ValueError where one holds a lone surrogate.
-nb::object ptb_document(nb::tuple captions) {
+nb::object ptb_document(nb::tuple captions, const char* name) {
+    const Machine& machine = machine_of(name);
     int width = 1;
     for (std::size_t i = 0; i < captions.size(); ++i) {
         const ptb::Units units = units_of(captions[i].ptr());
@@ -211,8 +212,8 @@ nb::object ptb_document(nb::tuple captions) {
             throw nb::value_error("a lone surrogate");
         }
     }
-    if (width == 1) return read_document<unsigned char>(captions);
-    return width == 2 ? read_document<char16_t>(captions) : read_document<char32_t>(captions);
+    if (width == 1) return read_document<unsigned char>(captions, machine);
+    return width == 2 ? read_document<char16_t>(captions, machine) : read_document<char32_t>(captions, machine);
 }
 
 }  // namespace

@@ -14,7 +14,7 @@ namespace {
 constexpr std::size_t kPatience = 256;   // units of a match after which what failed is remembered
 constexpr std::size_t kMostBytes = 8;    // what a unit becomes at most, its blank included
 constexpr int kKnownBits = 11;           // remembered words: captions have few
-constexpr std::size_t kEnough = std::size_t{1} << 16;
+constexpr std::size_t kEnough = std::size_t{1} << 14;  // what is written and read at once fits into the first-level cache
 constexpr char16_t kSigma = 0x3A3, kFinalSigma = 0x3C2, kDottedI = 0x130;
 
 
@@ -72,6 +72,7 @@ std::size_t size_of(std::uint64_t word) { return static_cast<std::size_t>(std::b
 
 std::size_t slot_of(std::uint64_t word) { return (word * 0x9E3779B97F4A7C15ull) >> (64 - kKnownBits); }
 
+bool is_letter(char16_t unit) { return unit < 0x80 && static_cast<unsigned>((unit | 0x20) - 'a') < 26; }
 bool is_visible_ascii(char16_t unit) { return unit > 0x20 && unit < 0x7F; }
 bool is_high(char16_t unit) { return (unit & 0xFC00) == 0xD800; }
 bool is_low(char16_t unit) { return (unit & 0xFC00) == 0xDC00; }
@@ -92,7 +93,8 @@ struct Rewriter::Reader {
     const std::uint8_t* kinds;
 };
 
-Rewriter::Rewriter() : tables_(tables_or_throw()), known_(std::size_t{1} << kKnownBits) {}
+Rewriter::Rewriter(const Machine& machine, bool plain)
+    : tables_(tables_or_throw()), machine_(machine), plain_(plain && tables_.plain.known), known_(std::size_t{1} << kKnownBits) {}
 
 void Rewriter::make_room(std::size_t bytes) {
     if (out_.size() < at_ + bytes) out_.resize(std::max(2 * out_.size(), at_ + bytes));
@@ -143,22 +145,19 @@ template <typename Unit>
 bool Rewriter::run(const Reader<Unit>& reader, std::vector<Line>* lines, std::size_t most) {
     const std::size_t start = at_;
     while (read_ < reader.size) {
+        if (lines != nullptr && reader.data[read_] == '\n' && plain_ && tables_.plain.line_feed) {
+            ++read_;
+            lines->push_back(end_line());
+            if (lines->size() >= most || at_ - start > kEnough) return true;
+            continue;
+        }
         // A blank begins no token; a run of unlike ones must be seen whole, for some of them may begin an address.
         if (reader.data[read_] == ' ' && read_ + 1 < reader.size && is_visible_ascii(reader.data[read_ + 1])) ++read_;
+        if (plain_ && is_letter(reader.data[read_]) && read_plain(reader)) continue;
         std::uint64_t word = 0;
         if (read_ + sizeof word <= reader.size) {
             word = word_in(eight_at(reader.data + read_));
-            const Known& known = known_[slot_of(word)];
-            if (word != 0 && known.word == word) {
-                make_room(2 * sizeof word);
-                begin_token();
-                std::memcpy(out_.data() + at_, &known.lower, sizeof known.lower);
-                at_ += size_of(word);
-                ++kept_;
-                ++last_;
-                read_ += size_of(word);
-                continue;
-            }
+            if (word != 0 && read_known(word)) continue;
         }
         std::size_t end;
         const Rule& rule = tables_.rules[match(reader, read_, end)];
@@ -186,6 +185,49 @@ bool Rewriter::run(const Reader<Unit>& reader, std::vector<Line>* lines, std::si
         read_ = end;
     }
     return false;
+}
+
+// Words of letters alone, as many as stand here.
+template <typename Unit>
+bool Rewriter::read_plain(const Reader<Unit>& reader) {
+    make_room(2 * kBlock);
+    begin_token();
+    const auto read = [&](auto plain) {
+        return plain(reader.data + read_, reader.size - read_, !reader.alone && tables_.plain.line_feed, tables_.plain,
+                     out_.data() + at_);
+    };
+    Stretch found;
+    if constexpr (sizeof(Unit) == 1) {
+        found = read(machine_.plain);
+    } else {
+        found = read(machine_.plain_wide);
+    }
+    if (found.read == 0) {
+        at_ = before_;
+        return false;
+    }
+    at_ += found.written;
+    kept_ += found.words;
+    last_ = found.full_stop ? 0 : last_ + found.words;
+    read_ += found.read;
+    return true;
+}
+
+bool Rewriter::read_known(std::uint64_t word) {
+    const Known& known = known_[slot_of(word)];
+    if (known.word != word) return false;
+    read_ += size_of(word);
+    if (known.lower == 0) {
+        last_ = 0;
+        return true;
+    }
+    make_room(2 * sizeof word);
+    begin_token();
+    std::memcpy(out_.data() + at_, &known.lower, sizeof known.lower);
+    at_ += size_of(word);
+    ++kept_;
+    ++last_;
+    return true;
 }
 
 // The rule that wins at a place, and where its match ends.
@@ -226,7 +268,7 @@ void Rewriter::remember(std::uint64_t word, const Rule& rule) {
     char lower[sizeof word] = {};
     std::memcpy(lower, &word, size);
     for (char& c : lower) c = kLower[c & 0x7F];
-    if (is_removed(lower, size)) return;
+    if (is_removed(lower, size)) std::memset(lower, 0, sizeof lower);
     Known& known = known_[slot_of(word)];
     known.word = word;
     std::memcpy(&known.lower, lower, sizeof lower);
@@ -396,7 +438,8 @@ void Rewriter::write_pieces(std::size_t begin, std::vector<Line>* lines) {
 // What str.rstrip() takes off is taken before tokens are removed, so only tokens that stand behind those can lose any.
 Line Rewriter::end_line() {
     const char* const out = out_.data();
-    while (last_ > 0) {
+    const auto ends_visibly = [&] { return at_ > begin_ && is_visible_ascii(static_cast<unsigned char>(out[at_ - 1])); };
+    while (last_ > 0 && !ends_visibly()) {
         std::size_t token = at_;
         while (token > begin_ && out[token - 1] != ' ') --token;
         std::size_t end = token;  // of what stays of the token
