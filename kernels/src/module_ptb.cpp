@@ -137,45 +137,69 @@ nb::object ptb_alone(nb::tuple captions, const char* machine) {
     return found;
 }
 
-template <typename To, typename From>
-void append(std::vector<To>& document, const ptb::Units& units) {
+template <typename From>
+bool holds_surrogate(const ptb::Units& units) {
     const auto* const from = static_cast<const From*>(units.data);
-    const std::size_t begin = document.size();
-    document.insert(document.end(), from, from + units.size);
-    for (std::size_t i = begin; i < document.size(); ++i) {
-        if (document[i] == To{'\n'}) document[i] = To{' '};
-    }
+    return std::any_of(from, from + units.size, [](From unit) { return (unit & ~From{0x7FF}) == 0xD800; });
 }
 
+// All texts as one document, a line feed after each but the last, those within them made blanks. Room is a guess that
+// grows: to add the sizes up first would be to fetch all strings twice.
 template <typename To>
-std::vector<To> document_of(const nb::tuple& captions) {
-    std::vector<To> document;
-    std::size_t size = captions.size();
-    for (std::size_t i = 0; i < captions.size(); ++i) size += units_of(captions[i].ptr()).size;
-    document.reserve(size);
-    for (std::size_t i = 0; i < captions.size(); ++i) {
-        if (i > 0) document.push_back(To{'\n'});
-        const ptb::Units units = units_of(captions[i].ptr());
+class Document {
+public:
+    explicit Document(std::size_t texts) { make_room(64 * texts); }
+
+    // Whether the text fits: its characters may be wider.
+    bool add(const ptb::Units& units, bool last) {
+        if (static_cast<std::size_t>(units.width) > sizeof(To)) return false;
+        make_room(size_ + units.size + 1);
         if (units.width == 1) {
-            append<To, unsigned char>(document, units);
-        } else if constexpr (sizeof(To) > 1) {
-            if (units.width == 2) append<To, char16_t>(document, units);
-            if constexpr (sizeof(To) > 2) {
-                if (units.width == 4) append<To, char32_t>(document, units);
-            }
+            copy(static_cast<const unsigned char*>(units.data), units.size);
+        } else if (units.width == 2) {
+            copy(static_cast<const char16_t*>(units.data), units.size);
+        } else {
+            copy(static_cast<const char32_t*>(units.data), units.size);
         }
+        if (!last) units_[size_++] = To{'\n'};
+        return true;
     }
-    return document;
-}
+
+    ptb::Units units() const { return {units_.get(), size_, static_cast<int>(sizeof(To))}; }
+
+private:
+    void make_room(std::size_t size) {
+        if (size <= room_) return;
+        room_ = 2 * size;
+        auto larger = std::make_unique_for_overwrite<To[]>(room_);
+        std::copy_n(units_.get(), size_, larger.get());
+        units_ = std::move(larger);
+    }
+
+    template <typename From>
+    void copy(const From* from, std::size_t size) {
+        To* const to = units_.get() + size_;
+        size_ += size;
+        if constexpr (sizeof(From) == sizeof(To)) {
+            std::memcpy(to, from, size * sizeof(To));
+        } else {
+            for (std::size_t i = 0; i < size; ++i) to[i] = static_cast<To>(from[i]);
+        }
+        if constexpr (sizeof(From) == 1) {
+            if (std::memchr(from, '\n', size) == nullptr) return;
+        }
+        std::replace(to, to + size, To{'\n'}, To{' '});
+    }
+
+    std::unique_ptr<To[]> units_;
+    std::size_t size_ = 0, room_ = 0;
+};
 
 template <typename To>
-nb::object read_document(const nb::tuple& captions, const Machine& machine) {
-    const std::size_t count = captions.size();
+nb::object read_document(const Document<To>& document, std::size_t count, const Machine& machine) {
     const nb::object found = list_of(count);
-    if (count == 0) return found;
-    const std::vector<To> document = document_of<To>(captions);
     ptb::Rewriter rewriter(machine);
-    rewriter.open({document.data(), document.size(), static_cast<int>(sizeof(To))});
+    rewriter.open(document.units());
     std::vector<ptb::Line> lines;
     std::size_t next = 0;
     for (bool more = true; more && next < count;) {
@@ -195,25 +219,31 @@ nb::object read_document(const nb::tuple& captions, const Machine& machine) {
     return found;
 }
 
-template <typename From>
-bool holds_surrogate(const ptb::Units& units) {
-    const auto* const from = static_cast<const From*>(units.data);
-    return std::any_of(from, from + units.size, [](From unit) { return (unit & ~From{0x7FF}) == 0xD800; });
-}
-
-// All texts as one document. ValueError where one holds a lone surrogate.
-nb::object ptb_document(nb::tuple captions, const char* name) {
-    const Machine& machine = machine_of(name);
-    int width = 1;
-    for (std::size_t i = 0; i < captions.size(); ++i) {
-        const ptb::Units units = units_of(captions[i].ptr());
-        width = std::max(width, units.width);
+// Reads what the core holds in units of this width, or else in the next one.
+template <typename To>
+nb::object ptb_document_in(const nb::tuple& captions, const Machine& machine) {
+    const std::size_t count = captions.size();
+    if (count == 0) return list_of(0);
+    Document<To> document(count);
+    for (std::size_t i = 0; i < count; ++i) {
+        if (i + kAhead < count) ask_for(PyTuple_GET_ITEM(captions.ptr(), static_cast<Py_ssize_t>(i + kAhead)));
+        const ptb::Units units = units_of(PyTuple_GET_ITEM(captions.ptr(), static_cast<Py_ssize_t>(i)));
         if ((units.width == 2 && holds_surrogate<char16_t>(units)) || (units.width == 4 && holds_surrogate<char32_t>(units))) {
             throw nb::value_error("a lone surrogate");
         }
+        if (document.add(units, i + 1 == count)) continue;
+        if constexpr (sizeof(To) == 1) {
+            return units.width == 2 ? ptb_document_in<char16_t>(captions, machine) : ptb_document_in<char32_t>(captions, machine);
+        } else if constexpr (sizeof(To) == 2) {
+            return ptb_document_in<char32_t>(captions, machine);
+        }
     }
-    if (width == 1) return read_document<unsigned char>(captions, machine);
-    return width == 2 ? read_document<char16_t>(captions, machine) : read_document<char32_t>(captions, machine);
+    return read_document(document, count, machine);
+}
+
+// All texts as one document. ValueError where one holds a lone surrogate.
+nb::object ptb_document(nb::tuple captions, const char* machine) {
+    return ptb_document_in<unsigned char>(captions, machine_of(machine));
 }
 
 }  // namespace
