@@ -79,6 +79,8 @@ void set_tables() {
                                  states[static_cast<std::size_t>(row[5])], states[static_cast<std::size_t>(row[6])], text});
     }
     m4i::ptb::set_tables(std::move(tables));
+    const m4i::ptb::PlainWords& plain = m4i::ptb::tables()->plain;
+    require(plain.known && plain.full_stop && plain.dot && plain.line_feed, "words of letters are told by the block");
 }
 
 // --- texts
@@ -419,6 +421,7 @@ int main(int count, char** arguments) {
     std::mt19937_64 dice(count > 2 ? std::strtoull(arguments[2], nullptr, 10) : 0);
     const auto below = [&](std::uint64_t bound) { return dice() % bound; };
     const std::string_view pieces[] = {"a",     "The",  "dog",   "U.S.",  "Inc.", "Mr.",    "can't",  "e.g.", "gonna", "B.",
+                                       "little", "cannot", "Gimme", "is running on a", "sitting", "st", "Conn", "dog.", "no.\xff",
                                        "5",     "1/2",  "$3.50", "10:30", "--",   "----",   "-",      ".",    "...",   ",",
                                        "'",     "''",   "\"",    "`",     "(",    ")",      ":-)",    "<a b", ">",     "&amp;",
                                        "@user", "#tag", "www.x", ".com",  "\n",   "\x0b",   "\t",     " ",    "\xa0",  "\xad",

@@ -158,7 +158,7 @@ struct Machine {
 
     // Of a text of `size` units that begins with a token, as many words of letters, with one blank between each two, as a
     // block holds, and a full stop that is left out; up to where something else stands. `line_feed`: whether one ends a
-    // line. Nothing beyond the text is read; kBlock bytes are written, whatever is made. Only where `but.known`.
+    // line. Nothing beyond the text is read; kBlock bytes are written, whatever is made, and some more may be read there. Only where `but.known`.
     ptb::Stretch (*plain)(const unsigned char* text, std::size_t size, bool line_feed, const ptb::PlainWords& but, char* out);
     ptb::Stretch (*plain_wide)(const char16_t* text, std::size_t size, bool line_feed, const ptb::PlainWords& but, char* out);
 

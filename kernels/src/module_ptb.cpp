@@ -11,6 +11,7 @@ namespace m4i::python {
 namespace {
 
 constexpr std::size_t kRuleColumns = 7;
+constexpr std::size_t kEnough = std::size_t{1} << 14;  // bytes at once: read, written and read again within the first-level cache
 
 void check(bool holds) {
     if (!holds) throw nb::value_error("the tables of the PTB tokeniser do not fit each other");
@@ -111,6 +112,10 @@ nb::object list_of(std::size_t size) {
     return list;
 }
 
+PyObject* item(const nb::tuple& captions, std::size_t i) {
+    return PyTuple_GET_ITEM(captions.ptr(), static_cast<Py_ssize_t>(i));  // borrowed; the caller holds the tuple
+}
+
 // Each text by itself.
 nb::object ptb_alone(nb::tuple captions, const char* machine) {
     const std::size_t count = captions.size();
@@ -122,8 +127,9 @@ nb::object ptb_alone(nb::tuple captions, const char* machine) {
     for (std::size_t caption = 0; caption < count;) {
         units.clear();
         lines.clear();
-        for (std::size_t bytes = 0; caption < count && bytes < kBytes && units.size() < kRecords; ++caption) {
-            units.push_back(units_of(captions[caption].ptr()));
+        for (std::size_t bytes = 0; caption < count && bytes < kEnough && units.size() < kRecords; ++caption) {
+            if (caption + kAhead < count) ask_for(item(captions, caption + kAhead));
+            units.push_back(units_of(item(captions, caption)));
             bytes += units.back().size * static_cast<std::size_t>(units.back().width);
         }
         {
@@ -226,8 +232,8 @@ nb::object ptb_document_in(const nb::tuple& captions, const Machine& machine) {
     if (count == 0) return list_of(0);
     Document<To> document(count);
     for (std::size_t i = 0; i < count; ++i) {
-        if (i + kAhead < count) ask_for(PyTuple_GET_ITEM(captions.ptr(), static_cast<Py_ssize_t>(i + kAhead)));
-        const ptb::Units units = units_of(PyTuple_GET_ITEM(captions.ptr(), static_cast<Py_ssize_t>(i)));
+        if (i + kAhead < count) ask_for(item(captions, i + kAhead));
+        const ptb::Units units = units_of(item(captions, i));
         if ((units.width == 2 && holds_surrogate<char16_t>(units)) || (units.width == 4 && holds_surrogate<char32_t>(units))) {
             throw nb::value_error("a lone surrogate");
         }
@@ -246,12 +252,31 @@ nb::object ptb_document(nb::tuple captions, const char* machine) {
     return ptb_document_in<unsigned char>(captions, machine_of(machine));
 }
 
+// What the core found out of words of letters alone: those that are not their own token, and those that are not where a
+// full stop and the end follow; nothing where they are not told by the block. For the tests.
+nb::object ptb_plain_words() {
+    const ptb::Tables* const tables = ptb::tables();
+    if (tables == nullptr || !tables->plain.known || !tables->plain.full_stop || !tables->plain.dot) return nb::none();
+    const auto text = [](ptb::Letters word) {
+        char letters[ptb::Letters::kMost + 1] = {};
+        for (std::size_t i = 0; i < ptb::Letters::kMost; ++i) {
+            letters[i] = static_cast<char>((i < 8 ? word.low : word.high) >> (8 * (i % 8)));
+        }
+        return nb::str(letters);
+    };
+    nb::list others, dotted;
+    for (std::size_t i = 0; i < tables->plain.count; ++i) others.append(text({tables->plain.words[i], 0}));
+    tables->plain.dotted.for_each([&](const ptb::Letters& word) { dotted.append(text(word)); });
+    return nb::make_tuple(others, dotted);
+}
+
 }  // namespace
 
 void bind_ptb(nb::module_& m) {
     m.def("set_ptb_tables", &set_ptb_tables);
     m.def("ptb_alone", &ptb_alone);
     m.def("ptb_document", &ptb_document);
+    m.def("ptb_plain_words", &ptb_plain_words);
 }
 
 }  // namespace m4i::python

@@ -1,8 +1,12 @@
 #include "ptb_plain.hpp"
 
 #include <algorithm>
+#include <optional>
+#include <set>
+#include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "ptb_tables.hpp"
@@ -10,8 +14,11 @@
 namespace m4i::ptb {
 namespace {
 
-constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-constexpr std::size_t kMostPaths = std::size_t{1} << 14;
+constexpr std::string_view kSmall = "abcdefghijklmnopqrstuvwxyz", kLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+constexpr std::size_t kMostTried = std::size_t{1} << 14;  // beginnings of words
+
+using States = std::set<State>;
+using Words = std::vector<std::string>;
 
 class Finder {
 public:
@@ -19,11 +26,14 @@ public:
 
     PlainWords found() {
         reach();
-        collect(tables_.start, 0, 0);
+        const std::optional<Words> others = words_where([&](State state) {
+            return !stays(state, "", true) || !stays(state, " ") || !stays(state, "\n");
+        });
+        const std::optional<Words> dotted = words_where([&](State state) { return !stays(state, ".", true) || !stays(state, ".\n"); });
         const State blank = move(tables_.start, ' '), stop = move(tables_.start, '.'), feed = move(tables_.start, '\n');
-        found_.known = possible_ && is_nothing(blank) && no_letter_follows(blank);
-        // After a blank, and what follows is the end.
-        found_.full_stop = found_.known && move(blank, '.') == kDead && is_itself(stop) && move(stop, '\n') == kDead;
+        found_.known = others && keep(*others) && is_nothing(blank) && no_letter_follows(blank);
+        found_.full_stop = move(blank, '.') == kDead && is_itself(stop) && move(stop, '\n') == kDead;
+        found_.dot = found_.full_stop && dotted && keep_dotted(*dotted);
         found_.line_feed = rule_of(feed) != nullptr && rule_of(feed)->made == Made::line && !has_moves(feed);
         return found_;
     }
@@ -64,8 +74,9 @@ private:
         return accepted(state) != 0 && no_letter_follows(state);  // nor can it end before
     }
 
-    // Whether a word that led to `state` is its own token where this follows, and nothing behind is looked at.
-    bool stays(State state, std::string_view follows) const {
+    // Whether a word that led to `state` is its own token where this follows, and then the end of the text or (not `end`)
+    // what nobody looks at.
+    bool stays(State state, std::string_view follows, bool end = false) const {
         const Rule* rule = rule_of(state);
         std::size_t behind = 0;
         for (std::size_t i = 0; i < follows.size(); ++i) {
@@ -76,76 +87,110 @@ private:
                 behind = i + 1;
             }
         }
-        if (!follows.empty() && state != kDead && has_moves(state)) return false;
+        if (!end && state != kDead && has_moves(state)) return false;
         return rule != nullptr && keeps(*rule) && ends_with_word(*rule, follows.substr(0, behind));
     }
 
-    // The states of words, and which of them lead to words that do not stay.
+    // All states of words, and from which of them each is reached.
     void reach() {
-        std::vector<State> order{tables_.start};
-        std::unordered_map<State, std::vector<State>> from;
-        from[tables_.start];
-        for (std::size_t i = 0; i < order.size(); ++i) {
+        states_.push_back(tables_.start);
+        from_[tables_.start];
+        for (std::size_t i = 0; i < states_.size(); ++i) {
+            const State state = states_[i];
             for (const char letter : kLetters) {
-                const State next = move(order[i], letter);
-                if (next == kDead) {
-                    possible_ = false;  // a letter that no rule takes into the word
-                    continue;
-                }
-                if (!from.contains(next)) order.push_back(next);
-                from[next].push_back(order[i]);
+                const State next = move(state, letter);
+                if (next == kDead) continue;
+                if (!from_.contains(next)) states_.push_back(next);
+                from_[next].push_back(state);
             }
         }
+    }
+
+    // All words, in lower case, of which `chosen` holds in one case or another; nothing where there are too many, or where
+    // a letter does not belong to the word before it.
+    template <typename Chosen>
+    std::optional<Words> words_where(Chosen chosen) const {
+        std::unordered_map<State, bool> leading;  // states for which it holds (true), or from which such are reached
         std::vector<State> todo;
-        for (const State state : order) {
-            if (state == tables_.start || (stays(state, "") && stays(state, " ") && stays(state, "\n"))) continue;
-            others_[state] = true;
+        for (const State state : states_) {
+            if (state == tables_.start || !chosen(state)) continue;
+            leading[state] = true;
             todo.push_back(state);
         }
         while (!todo.empty()) {
             const State state = todo.back();
             todo.pop_back();
-            for (const State before : from[state]) {
-                if (others_.try_emplace(before, false).second) todo.push_back(before);
+            for (const State before : from_.at(state)) {
+                if (leading.try_emplace(before, false).second) todo.push_back(before);
             }
         }
+        Words found;
+        std::size_t tried = 0;
+        std::vector<std::pair<std::string, States>> begun{{"", {tables_.start}}};
+        while (!begun.empty()) {
+            const auto [word, states] = std::move(begun.back());
+            begun.pop_back();
+            const auto is_chosen = [&](State state) { return leading.at(state); };
+            if (std::any_of(states.begin(), states.end(), is_chosen)) found.push_back(word);
+            for (const char letter : kSmall) {
+                States next;
+                for (const State state : states) {
+                    for (const char each : {letter, static_cast<char>(letter ^ 0x20)}) {
+                        const State after = move(state, each);
+                        if (after == kDead) return {};
+                        if (leading.contains(after)) next.insert(after);
+                    }
+                }
+                if (!next.empty()) begun.emplace_back(word + letter, std::move(next));
+            }
+            if (word.size() > Letters::kMost || found.size() > LettersSet::kMost || ++tried > kMostTried) return {};
+        }
+        return found;
     }
 
-    // All words that do not stay, from a state on.
-    void collect(State state, std::uint64_t word, std::size_t length) {
-        const auto at = others_.find(state);
-        if (at == others_.end() || !possible_) return;
-        if (at->second) add(word, length);
-        if (++paths_ > kMostPaths || length == PlainWords::kMostLetters) {
-            possible_ = false;
-            return;
+    static Letters letters_of(const std::string& word) {
+        Letters found;
+        for (std::size_t i = 0; i < word.size(); ++i) {
+            (i < 8 ? found.low : found.high) |= std::uint64_t{static_cast<unsigned char>(word[i])} << (8 * (i % 8));
         }
-        for (const char letter : kLetters) {
-            collect(move(state, letter), word | std::uint64_t{static_cast<unsigned char>(letter | 0x20)} << (8 * length), length + 1);
-        }
+        return found;
     }
 
-    void add(std::uint64_t word, std::size_t length) {
-        const auto letter = [&](int i) { return static_cast<char>(word >> (8 * i)); };
-        auto* const end = found_.words.begin() + found_.count;
-        if (std::find(found_.words.begin(), end, word) != end) return;
-        // A letter twice is what they are looked for by.
-        auto* const doubled = std::find_if(found_.doubled.begin(), found_.doubled.end(),
-                                           [&](char each) { return each == letter(2) || each == 0; });
-        possible_ = length >= 4 && letter(2) == letter(3) && doubled != found_.doubled.end() && found_.count < PlainWords::kMost;
-        if (!possible_) return;
-        *doubled = letter(2);
-        found_.words[found_.count++] = word;
+    // A letter twice is what these are looked for by.
+    bool keep(const Words& words) {
+        if (words.size() > PlainWords::kMost) return false;
+        for (const std::string& word : words) {
+            if (word.size() < 4 || word.size() > PlainWords::kMostLetters || word[2] != word[3]) return false;
+            auto* const doubled = std::find_if(found_.doubled.begin(), found_.doubled.end(),
+                                               [&](char each) { return each == word[2] || each == 0; });
+            if (doubled == found_.doubled.end()) return false;
+            *doubled = word[2];
+            found_.words[found_.count++] = letters_of(word).low;
+        }
+        return true;
+    }
+
+    bool keep_dotted(const Words& words) {
+        for (const std::string& word : words) {
+            if (word.size() > Letters::kMost) return false;
+            found_.dotted.add(letters_of(word));
+        }
+        return true;
     }
 
     const Tables& tables_;
     PlainWords found_;
-    bool possible_ = true;
-    std::unordered_map<State, bool> others_;  // states of words that do not stay (true), or from which such are reached
-    std::size_t paths_ = 0;
+    std::vector<State> states_;
+    std::unordered_map<State, std::vector<State>> from_;
 };
 
 }  // namespace
+
+void LettersSet::add(const Letters& word) {
+    std::size_t slot = slot_of(word);
+    while (slots_[slot] != Letters{}) slot = (slot + 1) % kSlots;
+    slots_[slot] = word;
+}
 
 PlainWords plain_words(const Tables& tables) { return Finder(tables).found(); }
 
