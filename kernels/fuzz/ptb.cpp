@@ -3,7 +3,8 @@
 //
 // The PTB tokeniser means what kernels/ptb/truth.py says, and the tests hold it to that. Here one text must become one
 // line: by itself or among others, remembered words or none, by the automaton alone or by blocks on every instruction
-// set, kept in 8, 16 or 32 bits a unit; and so must a document, in one go or line by line. Driven as overlap.cpp is: `ptb EXECUTIONS SEED [FILE ...]` without libFuzzer.
+// set, kept in 8, 16 or 32 bits a unit; and so must a document, in one go or line by line. Driven as overlap.cpp is:
+// `ptb EXECUTIONS SEED [FILE ...]` without libFuzzer.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -421,7 +422,8 @@ int main(int count, char** arguments) {
     std::mt19937_64 dice(count > 2 ? std::strtoull(arguments[2], nullptr, 10) : 0);
     const auto below = [&](std::uint64_t bound) { return dice() % bound; };
     const std::string_view pieces[] = {"a",     "The",  "dog",   "U.S.",  "Inc.", "Mr.",    "can't",  "e.g.", "gonna", "B.",
-                                       "little", "cannot", "Gimme", "is running on a", "sitting", "st", "Conn", "dog.", "no.\xff",
+                                       "little", "cannot", "Gimme", "is running on a", "sitting", "st", "Conn", "dog.",
+                                       "no.\xff",
                                        "5",     "1/2",  "$3.50", "10:30", "--",   "----",   "-",      ".",    "...",   ",",
                                        "'",     "''",   "\"",    "`",     "(",    ")",      ":-)",    "<a b", ">",     "&amp;",
                                        "@user", "#tag", "www.x", ".com",  "\n",   "\x0b",   "\t",     " ",    "\xa0",  "\xad",

@@ -229,7 +229,8 @@ struct PlainBytes {
         letters = bits_of([](__m256i half) { return below(minus(lower_bit(half), 'a'), 26); });
         blanks = bits_of([](__m256i half) { return _mm256_cmpeq_epi8(half, _mm256_set1_epi8(' ')); });
         for (const char letter : but.doubled) {
-            const uint64_t here = bits_of([&](__m256i half) { return _mm256_cmpeq_epi8(lower_bit(half), _mm256_set1_epi8(letter)); });
+            const __m256i all = _mm256_set1_epi8(letter);
+            const uint64_t here = bits_of([&](__m256i half) { return _mm256_cmpeq_epi8(lower_bit(half), all); });
             doubled |= here & (here >> 1);
         }
         for (int i = 0; i < 2; ++i) small.of[i] = lower_bit(bytes.of[i]);

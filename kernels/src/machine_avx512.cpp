@@ -365,7 +365,9 @@ struct PlainBytes {
 
     // Units beyond a byte become 255, which is no letter.
     PlainBytes(const char16_t* text, size_t size, const ptb::PlainWords& but)
-        : PlainBytes(_mm512_inserti64x4(_mm512_castsi256_si512(narrow(text, size)), narrow(text + 32, size - std::min<size_t>(size, 32)), 1), but) {}
+        : PlainBytes(_mm512_inserti64x4(_mm512_castsi256_si512(narrow(text, size)),
+                                        narrow(text + 32, size - std::min<size_t>(size, 32)), 1),
+                     but) {}
 
     void write(char* out) const { _mm512_storeu_si512(out, small); }
 

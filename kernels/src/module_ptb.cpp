@@ -11,7 +11,6 @@ namespace m4i::python {
 namespace {
 
 constexpr std::size_t kRuleColumns = 7;
-constexpr std::size_t kEnough = std::size_t{1} << 14;  // bytes at once: read, written and read again within the first-level cache
 
 void check(bool holds) {
     if (!holds) throw nb::value_error("the tables of the PTB tokeniser do not fit each other");
@@ -127,7 +126,7 @@ nb::object ptb_alone(nb::tuple captions, const char* machine) {
     for (std::size_t caption = 0; caption < count;) {
         units.clear();
         lines.clear();
-        for (std::size_t bytes = 0; caption < count && bytes < kEnough && units.size() < kRecords; ++caption) {
+        for (std::size_t bytes = 0; caption < count && bytes < kBytes && units.size() < kRecords; ++caption) {
             if (caption + kAhead < count) ask_for(item(captions, caption + kAhead));
             units.push_back(units_of(item(captions, caption)));
             bytes += units.back().size * static_cast<std::size_t>(units.back().width);
@@ -154,7 +153,7 @@ bool holds_surrogate(const ptb::Units& units) {
 template <typename To>
 class Document {
 public:
-    explicit Document(std::size_t texts) { make_room(64 * texts); }
+    explicit Document(std::size_t texts) : units_(std::make_unique_for_overwrite<To[]>(64 * texts)), room_(64 * texts) {}
 
     // Whether the text fits: its characters may be wider.
     bool add(const ptb::Units& units, bool last) {
@@ -198,7 +197,7 @@ private:
     }
 
     std::unique_ptr<To[]> units_;
-    std::size_t size_ = 0, room_ = 0;
+    std::size_t size_ = 0, room_;
 };
 
 template <typename To>

@@ -64,7 +64,10 @@ private:
 
     void remember(std::uint64_t word, const Rule& rule);
     void make_room(std::size_t bytes);
-    void begin_token();
+    void begin_token() {
+        before_ = at_;
+        if (kept_ > 0) out_[at_++] = ' ';
+    }
     void end_token(std::size_t begin);
     void write_pieces(std::size_t begin, std::vector<Line>* lines);
     Line end_line();

@@ -9,12 +9,14 @@
 #include <utility>
 #include <vector>
 
+#include "ptb_made.hpp"
 #include "ptb_tables.hpp"
 
 namespace m4i::ptb {
 namespace {
 
-constexpr std::string_view kSmall = "abcdefghijklmnopqrstuvwxyz", kLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+constexpr std::string_view kSmall = "abcdefghijklmnopqrstuvwxyz";
+constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 constexpr std::size_t kMostTried = std::size_t{1} << 14;  // beginnings of words
 
 using States = std::set<State>;
@@ -29,10 +31,11 @@ public:
         const std::optional<Words> others = words_where([&](State state) {
             return !stays(state, "", true) || !stays(state, " ") || !stays(state, "\n");
         });
-        const std::optional<Words> dotted = words_where([&](State state) { return !stays(state, ".", true) || !stays(state, ".\n"); });
+        const std::optional<Words> dotted =
+            words_where([&](State state) { return !stays(state, ".", true) || !stays(state, ".\n"); });
         const State blank = move(tables_.start, ' '), stop = move(tables_.start, '.'), feed = move(tables_.start, '\n');
         found_.known = others && keep(*others) && is_nothing(blank) && no_letter_follows(blank);
-        found_.full_stop = move(blank, '.') == kDead && is_itself(stop) && move(stop, '\n') == kDead;
+        found_.full_stop = is_removed(".", 1) && move(blank, '.') == kDead && is_itself(stop) && move(stop, '\n') == kDead;
         found_.dot = found_.full_stop && dotted && keep_dotted(*dotted);
         found_.line_feed = rule_of(feed) != nullptr && rule_of(feed)->made == Made::line && !has_moves(feed);
         return found_;

@@ -200,8 +200,21 @@ def test_long_texts_take_linear_time(piece: str) -> None:
     assert repaired([short], CORES[0]) == [truth.alone(short)]
 
 
-WORDS = (*TWOFOLD, *words.OPENERS.split(), "a", "no", "fig", "dog", "Standing", "xcannot", "cannots", "little", "runnings", "b" * 15)
-SEPARATORS = (*[" "] * 6, "  ", ", ", ". ", " . ", " .", ".", "\n", " \n", ".\n", " .\n", "'s ", "-", " 5", " \u2019", "\x00")
+WORDS = (
+    *TWOFOLD,
+    *words.OPENERS.split(),
+    "a",
+    "no",
+    "fig",
+    "dog",
+    "Standing",
+    "xcannot",
+    "cannots",
+    "little",
+    "b" * 15,
+)
+SIGNS = ("  ", ", ", ". ", " . ", " .", ".", "\n", " \n", ".\n", " .\n", "'s ", "-", " 5", " \u2019", "\x00")
+SEPARATORS = (*[" "] * 6, *SIGNS)
 
 
 @settings(deadline=None, max_examples=150)
@@ -230,7 +243,7 @@ def test_words_at_every_place_of_a_block(name: str, width: str) -> None:
     for size in [*range(40, 70), *range(120, 135)]:
         for end in ("", " .", ".", " . .", " ", ".."):
             captions += [f"{'a' * (size - 20)} b {word} c{end}{width}" for word in ("cannot", "Little")]
-            captions += ["ab " * (size // 3) + "x" * (size % 3) + end + width, "ab " * (size // 3) + "Inc" + end + width]
+            captions += ["ab " * (size // 3) + last + end + width for last in ("x" * (size % 3), "Inc")]
     assert repaired(captions, name) == list(map(truth.alone, captions))
     assert exact(captions, name) == truth.as_document(captions)
 
