@@ -17,8 +17,8 @@ inline ptb::Letters letters_at(const char* word, size_t length) {
 }
 
 // A block of a text, told apart. `Bytes` is made of up to 64 units and the letters to look for twice; bits beyond the
-// units are zero. It has `letters`, `blanks`, `doubled` (such a letter, and once more behind it; others may be there too), and
-// writes kBlock bytes with the bit of lower case set: letters become small, blanks stay.
+// units are zero. It has `letters`, `blanks`, `doubled` (such a letter, and once more behind it; others may be there too),
+// and writes kBlock bytes with the bit of lower case set: letters become small, blanks stay.
 template <typename Bytes, typename Unit>
 ptb::Stretch read_plain(const Unit* text, size_t size, bool line_feed, const ptb::PlainWords& but, char* out) {
     const auto below = [](size_t bit) { return bit < 64 ? (uint64_t{1} << bit) - 1 : ~uint64_t{0}; };
