@@ -310,7 +310,7 @@ RIVALS: Final[Mapping[str, Rival]] = {
     ),
     "java-ptb": Rival(
         "pycocoevalcap", _java, _ALL, "captions/s", "pycocoevalcap's PTBTokenizer, all captions in one call",
-        "with the start of Java, once; CPU time of Java and of the Python around it",
+        "with the start of Java, once; CPU time of Java and of the Python around it, which finds its rows made",
     ),
 }  # fmt: skip
 """By name: the rivals on captions."""

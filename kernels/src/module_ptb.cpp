@@ -148,8 +148,8 @@ bool holds_surrogate(const ptb::Units& units) {
     return std::any_of(from, from + units.size, [](From unit) { return (unit & ~From{0x7FF}) == 0xD800; });
 }
 
-// All texts as one document, a line feed after each but the last, those within them made blanks. Room is a guess that
-// grows: to add the sizes up first would be to fetch all strings twice.
+// All texts as one document in units of 8 or 16 bits, a line feed after each text but the last, those within them made
+// blanks. Room is a guess that grows: to add the sizes up first would be to fetch all strings twice.
 template <typename To>
 class Document {
 public:
@@ -157,15 +157,18 @@ public:
 
     // Whether the text fits: its characters may be wider.
     bool add(const ptb::Units& units, bool last) {
-        if (static_cast<std::size_t>(units.width) > sizeof(To)) return false;
-        make_room(size_ + units.size + 1);
+        if (units.width > 1 && sizeof(To) == 1) return false;
+        make_room(size_ + (units.width == 4 ? 2 : 1) * units.size + 1);
+        To* const to = units_.get() + size_;
         if (units.width == 1) {
-            copy(static_cast<const unsigned char*>(units.data), units.size);
+            put(static_cast<const unsigned char*>(units.data), units.size);
         } else if (units.width == 2) {
-            copy(static_cast<const char16_t*>(units.data), units.size);
+            put(static_cast<const char16_t*>(units.data), units.size);
         } else {
-            copy(static_cast<const char32_t*>(units.data), units.size);
+            put_pairs(static_cast<const char32_t*>(units.data), units.size);
         }
+        const bool one_line = units.width == 1 && std::memchr(units.data, '\n', units.size) == nullptr;
+        if (!one_line) std::replace(to, units_.get() + size_, To{'\n'}, To{' '});
         if (!last) units_[size_++] = To{'\n'};
         return true;
     }
@@ -182,18 +185,17 @@ private:
     }
 
     template <typename From>
-    void copy(const From* from, std::size_t size) {
-        To* const to = units_.get() + size_;
+    void put(const From* from, std::size_t size) {
+        std::copy_n(from, size, units_.get() + size_);
         size_ += size;
-        if constexpr (sizeof(From) == sizeof(To)) {
-            std::memcpy(to, from, size * sizeof(To));
-        } else {
-            for (std::size_t i = 0; i < size; ++i) to[i] = static_cast<To>(from[i]);
+    }
+
+    void put_pairs(const char32_t* from, std::size_t size) {
+        const auto add = [&](char32_t unit) { units_[size_++] = static_cast<To>(unit); };
+        for (const char32_t* const end = from + size; from != end; ++from) {
+            if (*from > 0xFFFF) add(0xD800 + ((*from - 0x10000) >> 10));
+            add(*from > 0xFFFF ? 0xDC00 + ((*from - 0x10000) & 0x3FF) : *from);
         }
-        if constexpr (sizeof(From) == 1) {
-            if (std::memchr(from, '\n', size) == nullptr) return;
-        }
-        std::replace(to, to + size, To{'\n'}, To{' '});
     }
 
     std::unique_ptr<To[]> units_;
@@ -224,7 +226,7 @@ nb::object read_document(const Document<To>& document, std::size_t count, const 
     return found;
 }
 
-// Reads what the core holds in units of this width, or else in the next one.
+// In units of 8 bits where all texts fit into them, or else in those of 16, which the rewriter reads.
 template <typename To>
 nb::object ptb_document_in(const nb::tuple& captions, const Machine& machine) {
     const std::size_t count = captions.size();
@@ -236,11 +238,9 @@ nb::object ptb_document_in(const nb::tuple& captions, const Machine& machine) {
         if ((units.width == 2 && holds_surrogate<char16_t>(units)) || (units.width == 4 && holds_surrogate<char32_t>(units))) {
             throw nb::value_error("a lone surrogate");
         }
-        if (document.add(units, i + 1 == count)) continue;
+        const bool fits = document.add(units, i + 1 == count);
         if constexpr (sizeof(To) == 1) {
-            return units.width == 2 ? ptb_document_in<char16_t>(captions, machine) : ptb_document_in<char32_t>(captions, machine);
-        } else if constexpr (sizeof(To) == 2) {
-            return ptb_document_in<char32_t>(captions, machine);
+            if (!fits) return ptb_document_in<char16_t>(captions, machine);
         }
     }
     return read_document(document, count, machine);
