@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from m4i_fast.bench.figures import Agreement
 from m4i_fast.bench.harness import quiet
-from m4i_fast.bench.rivals import RIVALS, ROUGE, WEIGHTS, java_tokens, lcs_of_ids, module_of, pairs_of_ids
+from m4i_fast.bench.rivals import RIVALS, ROUGE, WEIGHTS, java_rows, java_tokens, lcs_of_ids, module_of, pairs_of_ids
 from m4i_fast.bench.texts import Texts
 from m4i_fast.kernels.ids import subsequence_lengths
 from m4i_fast.kernels.numbering import Numbering
@@ -145,7 +145,7 @@ def _nltk(texts: Texts) -> Differences:
 
 
 def _java_ptb(texts: Texts) -> Differences:
-    theirs = [line for row in java_tokens(texts).values() for line in row]
+    theirs = [line for row in java_tokens(java_rows(texts)).values() for line in row]
     captions = [text for said, row in zip(texts.hypotheses, texts.references, strict=True) for text in (said, *row)]
     ours = ptb_tokenise(captions)
     return len(ours), sum(mine != line for mine, line in zip(ours, theirs, strict=True))

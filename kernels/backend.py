@@ -347,7 +347,8 @@ def ptb_lines(captions: Sequence[str], *, as_document: bool) -> list[str]:
 
         return truth.as_document(tuple(captions)) if as_document else list(map(truth.alone, captions))
     _tell_ptb(core)
-    lines: list[str] = core.ptb_document(tuple(captions)) if as_document else core.ptb_alone(tuple(captions))
+    made = core.ptb_document if as_document else core.ptb_alone
+    lines: list[str] = made(tuple(captions), host_machine())
     return lines
 
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "keys.hpp"
+#include "ptb_plain.hpp"
 
 namespace m4i {
 
@@ -154,6 +155,12 @@ struct Machine {
 
     // Bits in the union of `count` sets.
     Counts (*unite)(const Used* used, std::size_t count);
+
+    // Of a text of `size` units that begins with a token, as many words of letters, with one blank between each two, as a
+    // block holds, and a full stop that is left out; up to where something else stands. `line_feed`: whether one ends a
+    // line. Nothing beyond the text is read; kBlock bytes are written, whatever is made, and some more may be read there. Only where `but.known`.
+    ptb::Stretch (*plain)(const unsigned char* text, std::size_t size, bool line_feed, const ptb::PlainWords& but, char* out);
+    ptb::Stretch (*plain_wide)(const char16_t* text, std::size_t size, bool line_feed, const ptb::PlainWords& but, char* out);
 
     // Pixels down.in x across.in x channels (3 or 4) to down.out x across.out x 3, by the filters.
     // `room`: 16 * across.in + 2 * resampled_bytes.

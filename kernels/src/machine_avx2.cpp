@@ -14,6 +14,7 @@ namespace {
 
 #include "machine_common.inl"
 #include "machine_cut.inl"
+#include "machine_plain.inl"
 #include "machine_small.inl"
 #include "resample.inl"
 
@@ -214,11 +215,50 @@ struct Ops : PlainOps<Ops, 32> {
     }
 };
 
+struct PlainBytes {
+    template <typename Unit>
+    PlainBytes(const Unit* text, size_t size, const ptb::PlainWords& but) : doubled(0) {
+        Unit last[kBlock];
+        if (size < kBlock) {  // nothing beyond the text may be read
+            std::memset(last, 0, sizeof last);
+            std::memcpy(last, text, size * sizeof(Unit));
+            text = last;
+        }
+        const Halves bytes = {{half(text), half(text + 32)}};
+        const auto bits_of = [&](auto is) { return bits(is(bytes.of[0]), is(bytes.of[1])); };
+        letters = bits_of([](__m256i half) { return below(minus(lower_bit(half), 'a'), 26); });
+        blanks = bits_of([](__m256i half) { return _mm256_cmpeq_epi8(half, _mm256_set1_epi8(' ')); });
+        for (const char letter : but.doubled) {
+            const __m256i all = _mm256_set1_epi8(letter);
+            const uint64_t here = bits_of([&](__m256i half) { return _mm256_cmpeq_epi8(lower_bit(half), all); });
+            doubled |= here & (here >> 1);
+        }
+        for (int i = 0; i < 2; ++i) small.of[i] = lower_bit(bytes.of[i]);
+    }
+
+    void write(char* out) const {
+        for (int i = 0; i < 2; ++i) _mm256_storeu_si256(reinterpret_cast<__m256i*>(out) + i, small.of[i]);
+    }
+
+    Halves small;
+    uint64_t letters, blanks, doubled;
+
+private:
+    static __m256i lower_bit(__m256i bytes) { return _mm256_or_si256(bytes, _mm256_set1_epi8(0x20)); }
+    static __m256i load(const void* at) { return _mm256_loadu_si256(static_cast<const __m256i*>(at)); }
+    static __m256i half(const unsigned char* text) { return load(text); }
+    // Units beyond a byte become 255 or 0, which are no letters.
+    static __m256i half(const char16_t* text) {
+        return _mm256_permute4x64_epi64(_mm256_packus_epi16(load(text), load(text + 16)), 0xD8);
+    }
+};
+
 }  // namespace
 
 extern const Machine kAvx2;
 const Machine kAvx2{"avx2", cut_by<CutOne>, mark, pack_tokens, Kernels::compare<Key>,
                         Kernels::compare<Id>, compare_records<Ops, true>, Kernels::subsequences,
-                        compare_records<Ops, false>, narrow_ids, unite_used, resample_pixels};
+                        compare_records<Ops, false>, narrow_ids, unite_used,
+                        read_plain<PlainBytes>, read_plain<PlainBytes>, resample_pixels};
 
 }  // namespace m4i

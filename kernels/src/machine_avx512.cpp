@@ -14,6 +14,7 @@ namespace {
 
 #include "machine_common.inl"
 #include "machine_cut.inl"
+#include "machine_plain.inl"
 #include "machine_small.inl"
 #include "resample.inl"
 
@@ -358,11 +359,45 @@ Counts unite(const Used* used, size_t count) {
     return counts;
 }
 
+struct PlainBytes {
+    PlainBytes(const unsigned char* text, size_t size, const ptb::PlainWords& but)
+        : PlainBytes(_mm512_maskz_loadu_epi8(_bzhi_u64(~uint64_t{0}, static_cast<unsigned>(size)), text), but) {}
+
+    // Units beyond a byte become 255, which is no letter.
+    PlainBytes(const char16_t* text, size_t size, const ptb::PlainWords& but)
+        : PlainBytes(_mm512_inserti64x4(_mm512_castsi256_si512(narrow(text, size)),
+                                        narrow(text + 32, size - std::min<size_t>(size, 32)), 1),
+                     but) {}
+
+    void write(char* out) const { _mm512_storeu_si512(out, small); }
+
+    __m512i small;
+    uint64_t letters, blanks, doubled;
+
+private:
+    PlainBytes(__m512i bytes, const ptb::PlainWords& but)
+        : small(_mm512_or_si512(bytes, _mm512_set1_epi8(0x20))),
+          letters(between(small, 'a', 26)),
+          blanks(_mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(' '))),
+          doubled(0) {
+        for (const char letter : but.doubled) {
+            const uint64_t here = _mm512_cmpeq_epi8_mask(small, _mm512_set1_epi8(letter));
+            doubled |= here & (here >> 1);
+        }
+    }
+
+    static __m256i narrow(const char16_t* text, size_t size) {
+        const __mmask32 real = _bzhi_u32(~uint32_t{0}, static_cast<unsigned>(std::min<size_t>(size, 32)));
+        return _mm512_cvtusepi16_epi8(_mm512_maskz_loadu_epi16(real, text));
+    }
+};
+
 }  // namespace
 
 extern const Machine kAvx512;
 const Machine kAvx512{"avx512", cut_by<CutOne>, mark, pack_tokens, Kernels::compare<Key>,
                         Kernels::compare<Id>, compare_records<Ops, true>, Kernels::subsequences,
-                        compare_records<Ops, false>, narrow_ids, unite, resample_pixels};
+                        compare_records<Ops, false>, narrow_ids, unite,
+                        read_plain<PlainBytes>, read_plain<PlainBytes>, resample_pixels};
 
 }  // namespace m4i

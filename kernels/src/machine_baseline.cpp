@@ -13,6 +13,7 @@ namespace {
 
 #include "machine_common.inl"
 #include "machine_cut.inl"
+#include "machine_plain.inl"
 #include "machine_small.inl"
 #include "resample.inl"
 
@@ -128,11 +129,33 @@ struct Ops : PlainOps<Ops, 16> {
     }
 };
 
+struct PlainBytes {
+    template <typename Unit>
+    PlainBytes(const Unit* text, size_t size, const ptb::PlainWords&) {
+        unsigned before = 0;
+        for (size_t i = 0; i < size; ++i) {
+            const unsigned unit = text[i], lower = unit | 0x20;
+            bytes[i] = static_cast<char>(lower);
+            letters |= uint64_t{lower - 'a' < 26} << i;
+            blanks |= uint64_t{unit == ' '} << i;
+            doubled |= uint64_t{lower == before} << i;
+            before = lower;
+        }
+        doubled >>= 1;
+    }
+
+    void write(char* out) const { std::memcpy(out, bytes, sizeof bytes); }
+
+    char bytes[kBlock] = {};
+    uint64_t letters = 0, blanks = 0, doubled = 0;
+};
+
 }  // namespace
 
 extern const Machine kBaseline;
 const Machine kBaseline{"baseline", cut_by<CutOne>, mark, pack_tokens, Kernels::compare<Key>,
                         Kernels::compare<Id>, compare_records<Ops, true>, Kernels::subsequences,
-                        compare_records<Ops, false>, narrow_ids, unite_used, resample_pixels};
+                        compare_records<Ops, false>, narrow_ids, unite_used,
+                        read_plain<PlainBytes>, read_plain<PlainBytes>, resample_pixels};
 
 }  // namespace m4i

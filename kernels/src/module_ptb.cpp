@@ -111,11 +111,15 @@ nb::object list_of(std::size_t size) {
     return list;
 }
 
+PyObject* item(const nb::tuple& captions, std::size_t i) {
+    return PyTuple_GET_ITEM(captions.ptr(), static_cast<Py_ssize_t>(i));  // borrowed; the caller holds the tuple
+}
+
 // Each text by itself.
-nb::object ptb_alone(nb::tuple captions) {
+nb::object ptb_alone(nb::tuple captions, const char* machine) {
     const std::size_t count = captions.size();
     const nb::object found = list_of(count);
-    ptb::Rewriter rewriter;
+    ptb::Rewriter rewriter(machine_of(machine));
     std::vector<ptb::Units> units;
     std::vector<ptb::Line> lines;
     std::size_t next = 0;
@@ -123,7 +127,8 @@ nb::object ptb_alone(nb::tuple captions) {
         units.clear();
         lines.clear();
         for (std::size_t bytes = 0; caption < count && bytes < kBytes && units.size() < kRecords; ++caption) {
-            units.push_back(units_of(captions[caption].ptr()));
+            if (caption + kAhead < count) ask_for(item(captions, caption + kAhead));
+            units.push_back(units_of(item(captions, caption)));
             bytes += units.back().size * static_cast<std::size_t>(units.back().width);
         }
         {
@@ -137,45 +142,71 @@ nb::object ptb_alone(nb::tuple captions) {
     return found;
 }
 
-template <typename To, typename From>
-void append(std::vector<To>& document, const ptb::Units& units) {
+template <typename From>
+bool holds_surrogate(const ptb::Units& units) {
     const auto* const from = static_cast<const From*>(units.data);
-    const std::size_t begin = document.size();
-    document.insert(document.end(), from, from + units.size);
-    for (std::size_t i = begin; i < document.size(); ++i) {
-        if (document[i] == To{'\n'}) document[i] = To{' '};
-    }
+    return std::any_of(from, from + units.size, [](From unit) { return (unit & ~From{0x7FF}) == 0xD800; });
 }
 
+// All texts as one document in units of 8 or 16 bits, a line feed after each text but the last, those within them made
+// blanks. Room is a guess that grows: to add the sizes up first would be to fetch all strings twice.
 template <typename To>
-std::vector<To> document_of(const nb::tuple& captions) {
-    std::vector<To> document;
-    std::size_t size = captions.size();
-    for (std::size_t i = 0; i < captions.size(); ++i) size += units_of(captions[i].ptr()).size;
-    document.reserve(size);
-    for (std::size_t i = 0; i < captions.size(); ++i) {
-        if (i > 0) document.push_back(To{'\n'});
-        const ptb::Units units = units_of(captions[i].ptr());
+class Document {
+public:
+    explicit Document(std::size_t texts) : units_(std::make_unique_for_overwrite<To[]>(64 * texts)), room_(64 * texts) {}
+
+    // Whether the text fits: its characters may be wider.
+    bool add(const ptb::Units& units, bool last) {
+        if (units.width > 1 && sizeof(To) == 1) return false;
+        make_room(size_ + (units.width == 4 ? 2 : 1) * units.size + 1);
+        To* const to = units_.get() + size_;
         if (units.width == 1) {
-            append<To, unsigned char>(document, units);
-        } else if constexpr (sizeof(To) > 1) {
-            if (units.width == 2) append<To, char16_t>(document, units);
-            if constexpr (sizeof(To) > 2) {
-                if (units.width == 4) append<To, char32_t>(document, units);
-            }
+            put(static_cast<const unsigned char*>(units.data), units.size);
+        } else if (units.width == 2) {
+            put(static_cast<const char16_t*>(units.data), units.size);
+        } else {
+            put_pairs(static_cast<const char32_t*>(units.data), units.size);
+        }
+        const bool one_line = units.width == 1 && std::memchr(units.data, '\n', units.size) == nullptr;
+        if (!one_line) std::replace(to, units_.get() + size_, To{'\n'}, To{' '});
+        if (!last) units_[size_++] = To{'\n'};
+        return true;
+    }
+
+    ptb::Units units() const { return {units_.get(), size_, static_cast<int>(sizeof(To))}; }
+
+private:
+    void make_room(std::size_t size) {
+        if (size <= room_) return;
+        room_ = 2 * size;
+        auto larger = std::make_unique_for_overwrite<To[]>(room_);
+        std::copy_n(units_.get(), size_, larger.get());
+        units_ = std::move(larger);
+    }
+
+    template <typename From>
+    void put(const From* from, std::size_t size) {
+        std::copy_n(from, size, units_.get() + size_);
+        size_ += size;
+    }
+
+    void put_pairs(const char32_t* from, std::size_t size) {
+        const auto add = [&](char32_t unit) { units_[size_++] = static_cast<To>(unit); };
+        for (const char32_t* const end = from + size; from != end; ++from) {
+            if (*from > 0xFFFF) add(0xD800 + ((*from - 0x10000) >> 10));
+            add(*from > 0xFFFF ? 0xDC00 + ((*from - 0x10000) & 0x3FF) : *from);
         }
     }
-    return document;
-}
+
+    std::unique_ptr<To[]> units_;
+    std::size_t size_ = 0, room_;
+};
 
 template <typename To>
-nb::object read_document(const nb::tuple& captions) {
-    const std::size_t count = captions.size();
+nb::object read_document(const Document<To>& document, std::size_t count, const Machine& machine) {
     const nb::object found = list_of(count);
-    if (count == 0) return found;
-    const std::vector<To> document = document_of<To>(captions);
-    ptb::Rewriter rewriter;
-    rewriter.open({document.data(), document.size(), static_cast<int>(sizeof(To))});
+    ptb::Rewriter rewriter(machine);
+    rewriter.open(document.units());
     std::vector<ptb::Line> lines;
     std::size_t next = 0;
     for (bool more = true; more && next < count;) {
@@ -195,24 +226,47 @@ nb::object read_document(const nb::tuple& captions) {
     return found;
 }
 
-template <typename From>
-bool holds_surrogate(const ptb::Units& units) {
-    const auto* const from = static_cast<const From*>(units.data);
-    return std::any_of(from, from + units.size, [](From unit) { return (unit & ~From{0x7FF}) == 0xD800; });
-}
-
-// All texts as one document. ValueError where one holds a lone surrogate.
-nb::object ptb_document(nb::tuple captions) {
-    int width = 1;
-    for (std::size_t i = 0; i < captions.size(); ++i) {
-        const ptb::Units units = units_of(captions[i].ptr());
-        width = std::max(width, units.width);
+// In units of 8 bits where all texts fit into them, or else in those of 16, which the rewriter reads.
+template <typename To>
+nb::object ptb_document_in(const nb::tuple& captions, const Machine& machine) {
+    const std::size_t count = captions.size();
+    if (count == 0) return list_of(0);
+    Document<To> document(count);
+    for (std::size_t i = 0; i < count; ++i) {
+        if (i + kAhead < count) ask_for(item(captions, i + kAhead));
+        const ptb::Units units = units_of(item(captions, i));
         if ((units.width == 2 && holds_surrogate<char16_t>(units)) || (units.width == 4 && holds_surrogate<char32_t>(units))) {
             throw nb::value_error("a lone surrogate");
         }
+        const bool fits = document.add(units, i + 1 == count);
+        if constexpr (sizeof(To) == 1) {
+            if (!fits) return ptb_document_in<char16_t>(captions, machine);
+        }
     }
-    if (width == 1) return read_document<unsigned char>(captions);
-    return width == 2 ? read_document<char16_t>(captions) : read_document<char32_t>(captions);
+    return read_document(document, count, machine);
+}
+
+// All texts as one document. ValueError where one holds a lone surrogate.
+nb::object ptb_document(nb::tuple captions, const char* machine) {
+    return ptb_document_in<unsigned char>(captions, machine_of(machine));
+}
+
+// What the core found out of words of letters alone: those that are not their own token, and those that are not where a
+// full stop and the end follow; nothing where they are not told by the block. For the tests.
+nb::object ptb_plain_words() {
+    const ptb::Tables* const tables = ptb::tables();
+    if (tables == nullptr || !tables->plain.known || !tables->plain.full_stop || !tables->plain.dot) return nb::none();
+    const auto text = [](ptb::Letters word) {
+        char letters[ptb::Letters::kMost + 1] = {};
+        for (std::size_t i = 0; i < ptb::Letters::kMost; ++i) {
+            letters[i] = static_cast<char>((i < 8 ? word.low : word.high) >> (8 * (i % 8)));
+        }
+        return nb::str(letters);
+    };
+    nb::list others, dotted;
+    for (std::size_t i = 0; i < tables->plain.count; ++i) others.append(text({tables->plain.words[i], 0}));
+    tables->plain.dotted.for_each([&](const ptb::Letters& word) { dotted.append(text(word)); });
+    return nb::make_tuple(others, dotted);
 }
 
 }  // namespace
@@ -221,6 +275,7 @@ void bind_ptb(nb::module_& m) {
     m.def("set_ptb_tables", &set_ptb_tables);
     m.def("ptb_alone", &ptb_alone);
     m.def("ptb_document", &ptb_document);
+    m.def("ptb_plain_words", &ptb_plain_words);
 }
 
 }  // namespace m4i::python

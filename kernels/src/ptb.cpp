@@ -6,40 +6,13 @@
 #include <stdexcept>
 
 #include "ptb_made.hpp"
-#include "white_space.hpp"
 
 namespace m4i::ptb {
 namespace {
 
 constexpr std::size_t kPatience = 256;   // units of a match after which what failed is remembered
-constexpr std::size_t kMostBytes = 8;    // what a unit becomes at most, its blank included
 constexpr int kKnownBits = 11;           // remembered words: captions have few
-constexpr std::size_t kEnough = std::size_t{1} << 16;
-constexpr char16_t kSigma = 0x3A3, kFinalSigma = 0x3C2, kDottedI = 0x130;
-
-
-constexpr std::array<char, 128> lower_ascii() {
-    std::array<char, 128> lower{};
-    for (int c = 0; c < 128; ++c) {
-        lower[static_cast<std::size_t>(c)] = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
-    }
-    return lower;
-}
-constexpr std::array<char, 128> kLower = lower_ascii();
-
-// The tokens that pycocoevalcap leaves out; its brackets never come, for they are in lower case here.
-bool is_removed(const char* token, std::size_t size) {
-    switch (size) {
-        case 1:
-            return std::memchr("'`.?!,:-;", token[0], 9) != nullptr;
-        case 2:
-            return token[0] == token[1] && (token[0] == '\'' || token[0] == '`' || token[0] == '-');
-        case 3:
-            return std::memcmp(token, "...", 3) == 0;
-        default:
-            return false;
-    }
-}
+constexpr std::size_t kEnough = std::size_t{1} << 16;  // bytes written before the caller has its turn
 
 // Eight units as bytes, the first one lowest; 0 where one is not ASCII.
 std::uint64_t eight_at(const unsigned char* at) {
@@ -72,9 +45,7 @@ std::size_t size_of(std::uint64_t word) { return static_cast<std::size_t>(std::b
 
 std::size_t slot_of(std::uint64_t word) { return (word * 0x9E3779B97F4A7C15ull) >> (64 - kKnownBits); }
 
-bool is_visible_ascii(char16_t unit) { return unit > 0x20 && unit < 0x7F; }
-bool is_high(char16_t unit) { return (unit & 0xFC00) == 0xD800; }
-bool is_low(char16_t unit) { return (unit & 0xFC00) == 0xDC00; }
+bool is_letter(char16_t unit) { return unit < 0x80 && static_cast<unsigned>((unit | 0x20) - 'a') < 26; }
 
 const Tables& tables_or_throw() {
     if (tables() == nullptr) throw std::logic_error("the PTB tokeniser's tables were not set");
@@ -92,7 +63,11 @@ struct Rewriter::Reader {
     const std::uint8_t* kinds;
 };
 
-Rewriter::Rewriter() : tables_(tables_or_throw()), known_(std::size_t{1} << kKnownBits) {}
+Rewriter::Rewriter(const Machine& machine, bool plain)
+    : tables_(tables_or_throw()),
+      machine_(machine),
+      plain_(plain && tables_.plain.known),
+      known_(std::size_t{1} << kKnownBits) {}
 
 void Rewriter::make_room(std::size_t bytes) {
     if (out_.size() < at_ + bytes) out_.resize(std::max(2 * out_.size(), at_ + bytes));
@@ -143,22 +118,19 @@ template <typename Unit>
 bool Rewriter::run(const Reader<Unit>& reader, std::vector<Line>* lines, std::size_t most) {
     const std::size_t start = at_;
     while (read_ < reader.size) {
+        if (lines != nullptr && reader.data[read_] == '\n' && plain_ && tables_.plain.line_feed) {
+            ++read_;
+            lines->push_back(end_line());
+            if (lines->size() >= most || at_ - start > kEnough) return true;
+            continue;
+        }
         // A blank begins no token; a run of unlike ones must be seen whole, for some of them may begin an address.
         if (reader.data[read_] == ' ' && read_ + 1 < reader.size && is_visible_ascii(reader.data[read_ + 1])) ++read_;
+        if (plain_ && is_letter(reader.data[read_]) && read_plain(reader)) continue;
         std::uint64_t word = 0;
         if (read_ + sizeof word <= reader.size) {
             word = word_in(eight_at(reader.data + read_));
-            const Known& known = known_[slot_of(word)];
-            if (word != 0 && known.word == word) {
-                make_room(2 * sizeof word);
-                begin_token();
-                std::memcpy(out_.data() + at_, &known.lower, sizeof known.lower);
-                at_ += size_of(word);
-                ++kept_;
-                ++last_;
-                read_ += size_of(word);
-                continue;
-            }
+            if (word != 0 && read_known(word)) continue;
         }
         std::size_t end;
         const Rule& rule = tables_.rules[match(reader, read_, end)];
@@ -186,6 +158,49 @@ bool Rewriter::run(const Reader<Unit>& reader, std::vector<Line>* lines, std::si
         read_ = end;
     }
     return false;
+}
+
+// Words of letters alone, as many as stand here.
+template <typename Unit>
+bool Rewriter::read_plain(const Reader<Unit>& reader) {
+    make_room(2 * kBlock);
+    begin_token();
+    const auto read = [&](auto plain) {
+        return plain(reader.data + read_, reader.size - read_, !reader.alone && tables_.plain.line_feed, tables_.plain,
+                     out_.data() + at_);
+    };
+    Stretch found;
+    if constexpr (sizeof(Unit) == 1) {
+        found = read(machine_.plain);
+    } else {
+        found = read(machine_.plain_wide);
+    }
+    if (found.read == 0) {
+        at_ = before_;
+        return false;
+    }
+    at_ += found.written;
+    kept_ += found.words;
+    last_ = found.full_stop ? 0 : last_ + found.words;
+    read_ += found.read;
+    return true;
+}
+
+bool Rewriter::read_known(std::uint64_t word) {
+    const Known& known = known_[slot_of(word)];
+    if (known.word != word) return false;
+    read_ += size_of(word);
+    if (known.lower == 0) {
+        last_ = 0;
+        return true;
+    }
+    make_room(2 * sizeof word);
+    begin_token();
+    std::memcpy(out_.data() + at_, &known.lower, sizeof known.lower);
+    at_ += size_of(word);
+    ++kept_;
+    ++last_;
+    return true;
 }
 
 // The rule that wins at a place, and where its match ends.
@@ -226,7 +241,7 @@ void Rewriter::remember(std::uint64_t word, const Rule& rule) {
     char lower[sizeof word] = {};
     std::memcpy(lower, &word, size);
     for (char& c : lower) c = kLower[c & 0x7F];
-    if (is_removed(lower, size)) return;
+    if (is_removed(lower, size)) std::memset(lower, 0, sizeof lower);
     Known& known = known_[slot_of(word)];
     known.word = word;
     std::memcpy(&known.lower, lower, sizeof lower);
@@ -312,111 +327,6 @@ void Rewriter::write(const Reader<Unit>& reader, const Rule& rule, std::size_t a
     write_lower(token_);
     if (rule.made == Made::face || rule.made == Made::solid) return write_pieces(begin, lines);
     end_token(begin);
-}
-
-// In lower case as Java's toLowerCase writes it.
-void Rewriter::write_lower(std::u16string_view units) {
-    make_room(3 * units.size() + kMostBytes);
-    for (std::size_t i = 0; i < units.size(); ++i) {
-        const char16_t unit = units[i];
-        if (unit < 0x80) {
-            out_[at_++] = kLower[unit];
-        } else if (unit == kSigma) {
-            write_character(Words(tables_, units).ends_at(i) ? kFinalSigma : tables_.lower[kSigma]);
-        } else if (unit == kDottedI) {
-            write_character('i');
-            write_character(0x307);
-        } else if (is_high(unit) && i + 1 < units.size() && is_low(units[i + 1])) {
-            const std::uint32_t character = 0x10000 + ((unit & 0x3FFu) << 10) + (units[++i] & 0x3FFu);
-            const auto& pairs = tables_.lower_pairs;
-            const auto pair = std::lower_bound(pairs.begin(), pairs.end(), std::pair{character, std::uint32_t{0}});
-            write_character(pair != pairs.end() && pair->first == character ? pair->second : character);
-        } else {
-            write_character(tables_.lower[unit]);
-        }
-    }
-}
-
-void Rewriter::write_character(std::uint32_t character) {
-    const auto put = [&](std::uint32_t byte) { out_[at_++] = static_cast<char>(byte); };
-    if (character < 0x80) return put(character);
-    ascii_ = false;
-    if (character < 0x800) {
-        put(0xC0 | character >> 6);
-    } else {
-        if (character < 0x10000) {
-            put(0xE0 | character >> 12);
-        } else {
-            put(0xF0 | character >> 18);
-            put(0x80 | (character >> 12 & 0x3F));
-        }
-        put(0x80 | (character >> 6 & 0x3F));
-    }
-    put(0x80 | (character & 0x3F));
-}
-
-void Rewriter::begin_token() {
-    before_ = at_;
-    if (kept_ > 0) out_[at_++] = ' ';
-}
-
-void Rewriter::end_token(std::size_t begin) {
-    if (is_removed(out_.data() + begin, at_ - begin)) {
-        at_ = before_;
-        last_ = 0;
-    } else {
-        ++kept_;
-        ++last_;
-    }
-}
-
-// A token that may hold blanks or ends of lines, at which pycocoevalcap parts it.
-void Rewriter::write_pieces(std::size_t begin, std::vector<Line>* lines) {
-    const std::string_view token(out_.data() + begin, at_ - begin);
-    if (token.find_first_of(" \n") == std::string_view::npos) return end_token(begin);
-    pieces_ = token;
-    at_ = before_;
-    const bool ascii = ascii_;
-    make_room(2 * pieces_.size() + kMostBytes);
-    for (std::size_t from = 0; from <= pieces_.size();) {
-        const std::size_t to = std::min(pieces_.find_first_of(" \n", from), pieces_.size());
-        begin_token();
-        const std::size_t piece = at_;
-        std::memcpy(out_.data() + at_, pieces_.data() + from, to - from);
-        at_ += to - from;
-        end_token(piece);
-        if (to < pieces_.size() && pieces_[to] == '\n' && lines != nullptr) {
-            lines->push_back(end_line());
-            ascii_ = ascii;
-        }
-        from = to + 1;
-    }
-}
-
-// What str.rstrip() takes off is taken before tokens are removed, so only tokens that stand behind those can lose any.
-Line Rewriter::end_line() {
-    const char* const out = out_.data();
-    while (last_ > 0) {
-        std::size_t token = at_;
-        while (token > begin_ && out[token - 1] != ' ') --token;
-        std::size_t end = token;  // of what stays of the token
-        for (std::size_t i = token; i < at_;) {
-            const std::size_t width = white_space(out + i, out + at_);
-            i += width > 0 ? width : 1;
-            if (width == 0) end = i;
-        }
-        const bool shortened = end < at_;
-        at_ = end;
-        if (end > token && !(shortened && is_removed(out + token, end - token))) break;
-        at_ = token > begin_ ? token - 1 : token;
-        if (end > token) break;
-        --last_;
-    }
-    const Line line{begin_, at_, ascii_};
-    begin_ = at_;
-    kept_ = last_ = 0;
-    ascii_ = true;
-    return line;
 }
 
 }  // namespace m4i::ptb

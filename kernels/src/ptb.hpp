@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "machine.hpp"
 #include "ptb_tables.hpp"
 #include "unicode.hpp"
 
@@ -24,8 +25,9 @@ using unicode::Units;
 // One for each thread.
 class Rewriter {
 public:
-    // Throws std::logic_error where the tables were not set.
-    Rewriter();
+    // Throws std::logic_error where the tables were not set. Without `plain` each word goes through the automaton or is
+    // remembered, also those of letters alone: the same lines, for the fuzzer to hold one way to the other.
+    explicit Rewriter(const Machine& machine, bool plain = true);
 
     const char* text() const { return out_.data(); }
 
@@ -49,6 +51,9 @@ private:
     Reader<Unit> reader_of(const Unit* data, std::size_t size, bool alone);
 
     template <typename Unit>
+    bool read_plain(const Reader<Unit>& reader);
+    bool read_known(std::uint64_t word);
+    template <typename Unit>
     std::uint32_t match(const Reader<Unit>& reader, std::size_t at, std::size_t& end);
     template <typename Unit>
     std::uint32_t match_far(const Reader<Unit>& reader, State state, std::size_t at, std::uint32_t rule, std::size_t& end);
@@ -59,7 +64,10 @@ private:
 
     void remember(std::uint64_t word, const Rule& rule);
     void make_room(std::size_t bytes);
-    void begin_token();
+    void begin_token() {
+        before_ = at_;
+        if (kept_ > 0) out_[at_++] = ' ';
+    }
     void end_token(std::size_t begin);
     void write_pieces(std::size_t begin, std::vector<Line>* lines);
     Line end_line();
@@ -68,11 +76,13 @@ private:
 
     struct Known {
         std::uint64_t word = 0;
-        std::uint64_t lower = 0;
+        std::uint64_t lower = 0;  // 0: it is left out
     };
 
     const Tables& tables_;
-    std::vector<Known> known_;   // short words of ASCII that are their own token
+    const Machine& machine_;
+    const bool plain_;           // whether words of letters alone are told by the block
+    std::vector<Known> known_;   // short words of ASCII that are their own token, or are left out
     State alive_ = kDead;        // where the last match ended without a move, or kDead: elsewhere
     std::size_t alive_at_ = 0;
     std::vector<char> out_;

@@ -1,5 +1,7 @@
 #include "ptb_made.hpp"
 
+#include <cstring>
+
 namespace m4i::ptb {
 namespace {
 
@@ -87,6 +89,20 @@ void make(Made made, bool alone, std::u16string& token) {
             break;
         default:
             break;
+    }
+}
+
+// Its brackets never come, for they are in lower case here.
+bool is_removed(const char* token, std::size_t size) {
+    switch (size) {
+        case 1:
+            return std::memchr("'`.?!,:-;", token[0], 9) != nullptr;
+        case 2:
+            return token[0] == token[1] && (token[0] == '\'' || token[0] == '`' || token[0] == '-');
+        case 3:
+            return std::memcmp(token, "...", 3) == 0;
+        default:
+            return false;
     }
 }
 

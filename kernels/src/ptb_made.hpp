@@ -1,6 +1,8 @@
-// What the PTB tokeniser makes of a token before it is written in lower case: quotes, brackets, fractions, money.
+// What the PTB tokeniser makes of a token before it is written in lower case: quotes, brackets, fractions, money; and which
+// tokens are left out.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -9,6 +11,21 @@
 #include "ptb_tables.hpp"
 
 namespace m4i::ptb {
+
+inline constexpr std::array<char, 128> kLower = [] {
+    std::array<char, 128> lower{};
+    for (int c = 0; c < 128; ++c) {
+        lower[static_cast<std::size_t>(c)] = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
+    }
+    return lower;
+}();
+
+inline constexpr std::size_t kMostBytes = 8;  // what a unit becomes at most, its blank included
+
+inline bool is_visible_ascii(char16_t unit) { return unit > 0x20 && unit < 0x7F; }
+
+// Whether pycocoevalcap leaves a token out.
+bool is_removed(const char* token, std::size_t size);
 
 // `alone`: whether the text is one by itself, in which ends of lines are blanks.
 void make(Made made, bool alone, std::u16string& token);

@@ -145,7 +145,8 @@ std::vector<State> determined(const Automaton& automaton, const std::vector<std:
     return states;
 }
 
-void set_tables(std::unique_ptr<const Tables> tables) {
+void set_tables(std::unique_ptr<Tables> tables) {
+    tables->plain = plain_words(*tables);
     const Tables* expected = nullptr;
     if (g_tables.compare_exchange_strong(expected, tables.get())) tables.release();  // kept to the end of the process
 }

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "ptb_plain.hpp"
+
 namespace m4i::ptb {
 
 inline constexpr std::size_t kUnits = std::size_t{1} << 16;
@@ -44,6 +46,7 @@ struct Tables {
     std::array<char16_t, kUnits> lower;
     std::vector<std::pair<std::uint32_t, std::uint32_t>> lower_pairs;  // characters beyond 16 bits, sorted
     std::array<std::uint8_t, kUnits> in_words;      // bits of kernels/ptb/lowering.py
+    PlainWords plain;                               // what follows from the rest: set_tables() finds it out
 
     State move(State state, std::uint8_t kind) const { return moves[(state >> 8) + kind]; }
 };
@@ -65,7 +68,7 @@ struct Automaton {
 std::vector<State> determined(const Automaton& automaton, const std::vector<std::int32_t>& starts, std::vector<State>& moves);
 
 // Set once for the process; the first one stays.
-void set_tables(std::unique_ptr<const Tables> tables);
+void set_tables(std::unique_ptr<Tables> tables);
 const Tables* tables();
 
 }  // namespace m4i::ptb

@@ -91,7 +91,7 @@ Key TokenStream::number(const char* begin, std::size_t length) {
 
 // For ptb: each text as pycocoevalcap has it after its tokeniser; from there on it is coco_space.
 const Text* TokenStream::lines_of(const Text* texts, std::size_t count) {
-    if (rewriter_ == nullptr) rewriter_ = std::make_unique<ptb::Rewriter>();
+    if (rewriter_ == nullptr) rewriter_ = std::make_unique<ptb::Rewriter>(machine_);
     rewriter_->clear();
     lines_.clear();
     for (std::size_t i = 0; i < count; ++i) {

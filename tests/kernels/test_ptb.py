@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import string
 import subprocess
 import sys
 import tarfile
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,14 +19,16 @@ from hypothesis import strategies as st
 
 from m4i_fast.errors import DataError
 from m4i_fast.kernels import backend
-from m4i_fast.kernels.ptb import lowering, truth
+from m4i_fast.kernels.ptb import lowering, truth, words
 from m4i_fast.kernels.ptb.tables import tables
 from m4i_fast.text.ptb import ptb_tokenise
 from tests.kernels.ptb_java import FIXTURE, java, needs_java
 from tests.kernels.ptb_texts import PIECES, hard_captions
 
-CORES = [name for name in backend.built_backends() if name in backend.CORES][:1]
+CORES = [name for name in backend.built_backends() if name in backend.CORES]
 DATA = Path(os.environ.get("M4I_FAST_DATA", ""))
+TWOFOLD = ("cannot", "gimme", "gonna", "gotta", "lemme", "wanna")
+"""The words of letters that are two tokens."""
 
 
 def exact(captions: list[str], name: str) -> list[str]:
@@ -193,6 +198,77 @@ def test_long_texts_take_linear_time(piece: str) -> None:
     assert time.process_time() - start < 5  # the square of it would take minutes
     short = piece * 40
     assert repaired([short], CORES[0]) == [truth.alone(short)]
+
+
+WORDS = (
+    *TWOFOLD,
+    *words.OPENERS.split(),
+    "a",
+    "no",
+    "fig",
+    "dog",
+    "Standing",
+    "xcannot",
+    "cannots",
+    "little",
+    "b" * 15,
+)
+SIGNS = ("  ", ", ", ". ", " . ", " .", ".", "\n", " \n", ".\n", " .\n", "'s ", "-", " 5", " \u2019", "\x00")
+SEPARATORS = (*[" "] * 6, *SIGNS)
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    st.lists(
+        st.lists(st.sampled_from(WORDS) | st.text("anNtTmM", max_size=9), max_size=24).flatmap(
+            lambda row: st.lists(st.sampled_from(SEPARATORS), min_size=len(row), max_size=len(row)).map(
+                lambda between: "".join(map("".join, zip(row, between, strict=True)))
+            )
+        ),
+        max_size=4,
+    )
+)
+def test_words_of_letters_by_the_block(captions: list[str]) -> None:
+    alone, document = list(map(truth.alone, captions)), truth.as_document(captions)
+    for name in CORES:
+        assert repaired(captions, name) == alone
+        assert exact(captions, name) == document
+
+
+@pytest.mark.parametrize("name", CORES)
+@pytest.mark.parametrize("width", ["", " \u2019", " \U0001f600"])
+def test_words_at_every_place_of_a_block(name: str, width: str) -> None:
+    """Words that are no token, the last word and its full stop, wherever a block of 64 ends."""
+    captions = []
+    for size in [*range(40, 70), *range(120, 135)]:
+        for end in ("", " .", ".", " . .", " ", ".."):
+            captions += [f"{'a' * (size - 20)} b {word} c{end}{width}" for word in ("cannot", "Little")]
+            captions += ["ab " * (size // 3) + last + end + width for last in ("x" * (size % 3), "Inc")]
+    assert repaired(captions, name) == list(map(truth.alone, captions))
+    assert exact(captions, name) == truth.as_document(captions)
+
+
+@pytest.mark.skipif(not CORES, reason="the C++ core is not built here")
+def test_the_core_knows_which_words_of_letters_are_no_token() -> None:
+    exact(["a"], CORES[0])
+    core: Any = importlib.import_module("m4i_fast.kernels._core")
+    others, dotted = map(set, core.ptb_plain_words())
+    assert others == {*TWOFOLD}
+    listed = (words.ABBREVIATIONS, words.BEFORE_NAMES, words.BEFORE_NUMBERS, words.OPENERS, words.FILE_KINDS)
+    texts = {word.replace("\\", "") for each in listed for word in each.split()}
+    texts |= others | dotted | {"dog", "cannots", "xgonna", *string.ascii_letters}
+    texts |= {word[:-1] for word in texts} | {f"{word}x" for word in texts}
+    texts |= {word.upper() for word in texts} | {word.capitalize() for word in texts}
+    asked = sorted(text for text in texts if text.isascii() and text.isalpha())
+    assert len(asked) > 1000
+    follows = ["5", "The end", "a", "ltd"]
+    for word in asked:
+        small = word.lower()
+        assert (truth.alone(f"{word} x") == f"{small} x") == (small not in others)
+        if small not in dotted:
+            assert truth.alone(f"{word}.") == small
+            assert {truth.as_document([f"{word}.", text])[0] for text in follows} == {small}
+    assert dotted > {"mr", "st", "inc", "no", "u", "cannot"}
 
 
 @pytest.mark.skipif(not CORES, reason="the C++ core is not built here")
