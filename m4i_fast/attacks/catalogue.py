@@ -1,6 +1,7 @@
 """What there is to look at (families of features), and the attacks that look at it.
 
-Every attack asks the target for text alone. Its ``queries`` say how often, a record.
+All but one ask the target for text alone: ``confidence`` needs the model's own probabilities, which few deployed models
+give. Its family stands in no ensemble, so that what those reach is reached with text.
 """
 
 from __future__ import annotations
@@ -125,14 +126,14 @@ ATTACKS: dict[str, Attack] = {
         "logistic regression on all that needs no reference caption",
         "stack",
         "all that were asked",
-        takes=("z", "alignment", "answer", *_REPEATED),
+        takes=("z", "alignment", *_REPEATED),
         one_of=_REPEATED,
     ),
     "ensemble": Attack(
-        "logistic regression on all that is there",
+        "logistic regression on all texts that are there",
         "stack",
         "all that were asked",
-        takes=tuple(FAMILIES),
+        takes=("overlap", "z", "alignment", *_REPEATED, "pseudo"),
         one_of=_REPEATED,
     ),
 }
