@@ -192,12 +192,12 @@ nb::dict id_statistics(Integers ids, SmallIntegers packed, Offsets offsets, Inte
     records.said = small_of(packed, ids);
     records.wanted = small_of(other_packed, other_ids);
     const std::size_t count = records.count(), pairs = records.pairs();
-    std::vector<std::int32_t> length(count), length_lcs(count), closest(count), lcs(pairs), other(pairs), other_lcs(pairs);
-    std::vector<Counts> best(count), matches(pairs);
+    Column<std::int32_t> length(count), length_lcs(count), closest(count), lcs(pairs), other(pairs), other_lcs(pairs);
+    Column<Counts> best(count), matches(pairs);
     const Columns columns{length.data(), length_lcs.data(), best.data(),  closest.data(),
                           lcs.data(),    matches.data(),    other.data(), other_lcs.data()};
     {
-        nb::gil_scoped_release released;
+        const Released released;
         for_groups(records, machine, threads, Counting{records.rows, columns});
     }
     nb::dict arrays;
@@ -220,12 +220,12 @@ nb::object id_subsequences(Integers ids, SmallIntegers packed, Offsets offsets, 
     Records records = records_of(texts_of(ids, offsets), texts_of(other_ids, other_offsets), rows);
     records.said = small_of(packed, ids);
     records.wanted = small_of(other_packed, other_ids);
-    std::vector<std::int32_t> lengths(records.pairs());
+    const std::size_t pairs = records.pairs();
+    Column<std::int32_t> lengths(pairs);
     {
-        nb::gil_scoped_release released;
+        const Released released;
         for_groups(records, machine, threads, Measuring{records.rows, lengths.data()});
     }
-    const std::size_t pairs = lengths.size();
     return array_of(std::move(lengths), {pairs});
 }
 
@@ -248,7 +248,7 @@ public:
                 gather_text(texts[text], way, batch);
             }
             {
-                nb::gil_scoped_release released;
+                const Released released;
                 numbering_.add(batch.texts(), batch.count(), ids, offsets);
             }
             if (PyErr_CheckSignals() != 0) throw nb::python_error();
@@ -283,7 +283,7 @@ public:
         std::vector<double> scores(texts.count * width, std::numeric_limits<double>::quiet_NaN());
         std::vector<std::int64_t> found(texts.count * width, -1);
         {
-            nb::gil_scoped_release released;
+            const Released released;
             Searcher searcher(candidates_, measure_of(measure));
             for (std::size_t i = 0; i < texts.count; ++i) {
                 searcher.find(texts.begin(i), texts.length(i), width, scores.data() + i * width, found.data() + i * width);
@@ -299,7 +299,7 @@ public:
         const std::size_t width = candidates_.texts().count;
         std::vector<std::int32_t> counts(texts.count * width);
         {
-            nb::gil_scoped_release released;
+            const Released released;
             Searcher searcher(candidates_, measure_of(measure));
             for (std::size_t i = 0; i < texts.count; ++i) {
                 searcher.count_all(texts.begin(i), texts.length(i), counts.data() + i * width);
