@@ -20,7 +20,8 @@ using Offsets = Array<std::int64_t>;
 using SmallIntegers = Array<Small>;
 
 constexpr std::size_t kTogether = 64;    // records compared at once
-constexpr std::size_t kChunk = 1024;      // records a thread takes at once: their tokens stay in the second-level cache
+constexpr std::size_t kChunk = 2048;     // records a thread takes at once: what they give stays in the second-level cache
+constexpr std::size_t kLeastChunk = 256;  // at the end, where each thread gets some of what is left
 
 // Arrays of a caller; what is wrong with them was found before, here only memory is kept safe.
 IdTexts texts_of(const Integers& ids, const Offsets& offsets) {
@@ -132,12 +133,22 @@ void for_groups(const Records& records, const Machine& machine, int threads, Wor
     std::atomic<std::size_t> next{0};
     std::mutex mutex;
     std::exception_ptr error;
+    const auto take = [&](std::size_t& begin, std::size_t& end) {
+        begin = next.load();
+        do {
+            if (begin >= records.count()) return false;
+            const std::size_t left = records.count() - begin, share = left / (2 * static_cast<std::size_t>(threads));
+            end = begin + std::min(left, threads == 1 ? kChunk : std::clamp(share, kLeastChunk, kChunk));
+        } while (!next.compare_exchange_weak(begin, end));
+        return true;
+    };
     const auto serve = [&] {
         try {
             Group wide(machine);
             SmallGroup narrow(machine);
-            for (std::size_t begin; (begin = next.fetch_add(kChunk)) < records.count();) {
-                const std::size_t end = std::min(begin + kChunk, records.count());
+            std::size_t begin, end;
+            while (take(begin, end)) {
+                work.make_ready(begin, end);
                 if (!narrow.compare(records, begin, end, work)) wide.compare(records, begin, end, work);
             }
         } catch (...) {
@@ -167,6 +178,11 @@ struct Counting {
         comparer.compare(records, columns.from(first, static_cast<std::size_t>(rows[first])));
     }
 
+    void make_ready(std::size_t first, std::size_t last) const {
+        const auto pair = static_cast<std::size_t>(rows[first]);
+        columns.from(first, pair).fetch(last - first, static_cast<std::size_t>(rows[last]) - pair);
+    }
+
     const std::int64_t* rows;
     Columns columns;
 };
@@ -179,6 +195,9 @@ struct Measuring {
     void operator()(SmallComparer& comparer, const SmallRecords& records, std::size_t first) const {
         comparer.subsequences(records, lengths + rows[first]);
     }
+
+    // Zeros: pairs are written in the order of their lengths, and each would wait for memory that is in no cache.
+    void make_ready(std::size_t first, std::size_t last) const { std::fill(lengths + rows[first], lengths + rows[last], 0); }
 
     const std::int64_t* rows;
     std::int32_t* lengths;

@@ -36,7 +36,9 @@ public:
             grow(end, first + sizes.size());
             lock.lock();
         }
-        count(columns().from(first, pair));
+        const Columns here = columns().from(first, pair);
+        here.fetch(sizes.size(), end - pair);
+        count(here);
     }
 
     // When all is counted.
