@@ -199,12 +199,15 @@ def count():
 def test_ctrl_c_is_heard_within_a_call(tokeniser: str, threads: int) -> None:
     done = run(
         ENDLESS
-        + "overlap_statistics(texts[:100], rows[:100], tokeniser=tokeniser)\n"
-        + "texts, rows = texts * 100, rows * 100\n"
+        + "begun = time.monotonic()\n"
+        + "overlap_statistics(texts, rows, tokeniser=tokeniser, threads=threads)\n"
+        + "once = time.monotonic() - begun\n"
+        + "texts, rows = texts * 200, rows * 200\n"
         + "threading.Timer(0.05, signal.raise_signal, [signal.SIGINT]).start()\n"
         + "begun = time.monotonic()\n"
         + "try:\n    overlap_statistics(texts, rows, tokeniser=tokeniser, threads=threads)\n"
-        + "except KeyboardInterrupt:\n    print('heard')\n"
+        + "except KeyboardInterrupt:\n    took = time.monotonic() - begun\n"
+        + "    print('heard' if took < 0.3 + 20 * once else f'late: {took} s, {once} s')\n"
         + "print(threading.active_count(), overlap_statistics(['a'], [['a']], tokeniser='words').lcs.tolist())\n",
         tokeniser,
         threads,
