@@ -97,10 +97,11 @@ private:
     // The exception that is being handled came of records from `first` on. All before them were looked up earlier, and
     // are worked on to their end: so which error is the earliest is no matter of who was faster.
     void fail(std::size_t first) {
+        std::exception_ptr error = std::current_exception();
         const std::lock_guard lock(failing_);
         if (first < failed_at_) {
             failed_at_ = first;
-            error_ = std::current_exception();
+            std::swap(error_, error);  // one of Python's takes the GIL to go: not before the lock is given back
         }
         failed_ = true;
     }
