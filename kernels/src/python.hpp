@@ -101,7 +101,9 @@ inline unicode::Units text_units(PyObject* text) {
         return;
     }
     nb::object kept = nb::borrow<nb::object>(text);
-    if (way.tokeniser == Tokeniser::words && !unicode::settled(text_units(text))) kept = in_python([&] { return settled_text(std::move(kept)); });
+    if (way.tokeniser == Tokeniser::words && !unicode::settled(text_units(text))) {
+        kept = in_python([&] { return settled_text(std::move(kept)); });
+    }
     const unicode::Units units = text_units(kept.ptr());
     const bool ascii = PyUnicode_IS_ASCII(kept.ptr()) != 0;
     const auto width = static_cast<std::uint8_t>(ascii ? 0 : units.width);
