@@ -32,6 +32,15 @@ struct Columns {
                 closest_length + record,    lcs + pair,                     matches + pair,
                 reference_length + pair,    reference_length_lcs + pair};
     }
+
+    // Zeros in the first rows. They are written here and there, pair by pair as their lengths come, and each write would
+    // wait for memory that is in no cache; memory that is filled in order is there.
+    void fetch(std::size_t records, std::size_t pairs) const {
+        for (auto* const each : {hypothesis_length, hypothesis_length_lcs, closest_length}) std::fill_n(each, records, 0);
+        std::fill_n(best_matches, records, Counts{});
+        for (auto* const each : {lcs, reference_length, reference_length_lcs}) std::fill_n(each, pairs, 0);
+        std::fill_n(matches, pairs, Counts{});
+    }
 };
 
 // Whether lanes have room for a record's texts.

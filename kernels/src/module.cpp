@@ -12,17 +12,69 @@
 #include "overlap.hpp"
 #include "python.hpp"
 #include "scores.hpp"
+#include "table.hpp"
 
 namespace nb = nanobind;
 using namespace m4i::python;
 
 namespace {
 
-constexpr std::size_t kMostExpected = std::size_t{1} << 25;  // pairs: the first records may be unlike all others
 constexpr std::size_t kTogether = 64;  // records compared at once: their texts and keys fit the first-level cache
+constexpr std::size_t kFewest = 32;    // records of a batch, but for the last: where little is left, each thread gets some
 
+struct Job {
+    Batch batch;
+    std::size_t first = 0, first_pair = 0;
+};
+
+// Texts that come with their references.
+struct Work {
+    m4i::Comparer comparer;
+
+    void operator()(const Job& job, m4i::Columns columns) {
+        const m4i::Text* texts = job.batch.texts();
+        const std::vector<std::uint32_t>& sizes = job.batch.sizes;
+        for (std::size_t first = 0, pair = 0; first < sizes.size(); first += kTogether) {
+            const std::size_t count = std::min(kTogether, sizes.size() - first);
+            comparer.compare(texts, sizes.data() + first, count, columns.from(first, pair));
+            for (std::size_t i = first; i < first + count; ++i) {
+                texts += sizes[i];
+                pair += sizes[i] - 1;
+            }
+        }
+    }
+};
+
+// Hypotheses whose references are prepared.
+struct PreparedWork {
+    m4i::Comparer comparer;
+    const m4i::Prepared* references;
+
+    void operator()(const Job& job, m4i::Columns columns) {
+        const std::vector<std::uint32_t>& sizes = job.batch.sizes;
+        const std::size_t together = references->small() ? kRecords : kTogether;  // of small numbers all at once
+        for (std::size_t first = 0, pair = 0; first < sizes.size(); first += together) {
+            const std::size_t count = std::min(together, sizes.size() - first);
+            comparer.compare(job.batch.texts() + first, count, *references, job.first + first, columns.from(first, pair));
+            for (std::size_t i = first; i < first + count; ++i) pair += sizes[i] - 1;
+        }
+    }
+};
+
+// Keeps what `Work` has counted.
+template <typename Work>
+struct Counting {
+    Work work;
+    Table* table;
+
+    void operator()(const Job& job) {
+        table->fill(job.first, job.first_pair, job.batch.sizes, [&](m4i::Columns columns) { work(job, columns); });
+    }
+};
+
+// Counts of some records, until they are scored.
 struct Results {
-    std::vector<std::int64_t> offsets{0};
+    std::vector<std::int64_t> offsets;
     std::vector<std::int32_t> hypothesis_length, hypothesis_length_lcs, closest_length;
     std::vector<std::int32_t> lcs, reference_length, reference_length_lcs;
     std::vector<m4i::Counts> best_matches, matches;
@@ -45,77 +97,10 @@ struct Results {
                 reference_length.data(),  reference_length_lcs.data()};
     }
 
-    // Room for `records` records in all, whose pairs are guessed from those that are here: growing would copy and touch
-    // all memory anew.
-    void expect(std::size_t records) {
-        const std::size_t here = offsets.size() - 1, found = static_cast<std::size_t>(offsets.back());
-        if (here == 0) return;
-        const std::size_t pairs = std::min(found * records / here + found / here + 1, kMostExpected);
-        offsets.reserve(records + 1);
-        for (auto* const column : {&hypothesis_length, &hypothesis_length_lcs, &closest_length}) column->reserve(records);
-        best_matches.reserve(records);
-        for (auto* const column : {&lcs, &reference_length, &reference_length_lcs}) column->reserve(pairs);
-        matches.reserve(pairs);
-    }
-
     m4i::Counted counted() const {
         return {offsets.data(),        hypothesis_length.data(), hypothesis_length_lcs.data(),
                 best_matches.data()->of, closest_length.data(),    lcs.data(),
                 matches.data()->of,    reference_length.data(),  reference_length_lcs.data()};
-    }
-
-    void append(const Results& other) {
-        const std::int64_t pairs = offsets.back();
-        for (std::size_t i = 1; i < other.offsets.size(); ++i) offsets.push_back(pairs + other.offsets[i]);
-        const auto add = [](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); };
-        add(hypothesis_length, other.hypothesis_length);
-        add(hypothesis_length_lcs, other.hypothesis_length_lcs);
-        add(closest_length, other.closest_length);
-        add(best_matches, other.best_matches);
-        add(lcs, other.lcs);
-        add(reference_length, other.reference_length);
-        add(reference_length_lcs, other.reference_length_lcs);
-        add(matches, other.matches);
-    }
-};
-
-struct Job {
-    Batch batch;
-    std::size_t first = 0;  // record
-    Results results;
-};
-
-// Texts that come with their references.
-struct Work {
-    m4i::Comparer comparer;
-
-    void operator()(Job& job) {
-        const m4i::Text* texts = job.batch.texts();
-        const std::vector<std::uint32_t>& sizes = job.batch.sizes;
-        const m4i::Columns columns = job.results.resize(sizes);
-        for (std::size_t first = 0; first < sizes.size(); first += kTogether) {
-            const std::size_t count = std::min(kTogether, sizes.size() - first);
-            comparer.compare(texts, sizes.data() + first, count,
-                             columns.from(first, static_cast<std::size_t>(job.results.offsets[first])));
-            for (std::size_t i = first; i < first + count; ++i) texts += sizes[i];
-        }
-    }
-};
-
-// Hypotheses whose references are prepared.
-struct PreparedWork {
-    m4i::Comparer comparer;
-    const m4i::Prepared* references;
-
-    void operator()(Job& job) {
-        const std::vector<std::uint32_t>& sizes = job.batch.sizes;
-        const m4i::Columns columns = job.results.resize(sizes);
-        const std::size_t together = references->small() ? kRecords : kTogether;  // of small numbers all at once
-        for (std::size_t first = 0; first < sizes.size(); first += together) {
-            const std::size_t count = std::min(together, sizes.size() - first);
-            comparer.compare(job.batch.texts() + first, count, *references, job.first + first,
-                             columns.from(first, static_cast<std::size_t>(job.results.offsets[first])));
-        }
     }
 };
 
@@ -124,60 +109,43 @@ template <typename Work>
 struct Scoring {
     Work work;
     std::vector<m4i::Scorer> scorers;
+    Results results;
 
-    void operator()(Job& job) {
-        work(job);
-        for (m4i::Scorer& scorer : scorers) scorer.score(job.results.counted(), job.batch.sizes.size(), job.first);
+    void operator()(const Job& job) {
+        work(job, results.resize(job.batch.sizes));
+        for (m4i::Scorer& scorer : scorers) scorer.score(results.counted(), job.batch.sizes.size(), job.first);
     }
 };
 
-// Fills batches by `gather(batch, record)` up to `records`, lets a crew work on them, and gives each to `take` in order.
-template <typename Work, typename Gather, typename Take>
-void run(std::vector<Work> works, std::size_t records, Gather gather, Take take) {
+// Lets each of `works` do some of the records, which `gather(batch, record)` looks up.
+template <typename Work, typename Gather>
+void run(std::vector<Work> works, std::size_t records, Gather gather) {
     const std::size_t threads = works.size();
-    m4i::Crew<Job, Work> crew(std::move(works), threads == 1 ? 1 : 2 * threads + 2);
-    for (std::size_t record = 0; record < records || !crew.empty();) {
-        if (record < records && !crew.full()) {
-            Job& job = crew.next();
-            job.batch.clear();
-            job.first = record;
-            while (record < records && !job.batch.full()) {
-                gather(job.batch, record);
-                ++record;
-            }
-            crew.hand_over();
-            continue;
+    std::size_t pairs = 0;
+    const auto fill = [&](Job& job, std::size_t record) {
+        const std::size_t left = records - record, share = std::max(left / (2 * threads), kFewest);
+        const std::size_t end = record + (threads == 1 ? left : std::min(left, share));
+        job.batch.clear();
+        job.first = record;
+        job.first_pair = pairs;
+        while (record < end && !job.batch.full()) {
+            gather(job.batch, record);
+            pairs += job.batch.sizes.back() - 1;
+            ++record;
         }
-        {
-            nb::gil_scoped_release released;
-            take(crew.oldest());
-        }
-        crew.collect();
-        if (PyErr_CheckSignals() != 0) throw nb::python_error();
-    }
+        return record;
+    };
+    Crew<Job, Work, decltype(fill)>(std::move(works), records, fill).run();
 }
 
 // The arrays of OverlapStatistics.
 template <typename Work, typename Gather>
 nb::dict counts_of(std::vector<Work> works, std::size_t records, Gather gather) {
-    Results results;
-    run(std::move(works), records, gather, [&](const Job& job) {
-        const bool first = results.offsets.size() == 1;
-        results.append(job.results);
-        if (first) results.expect(records);
-    });
-    const std::size_t pairs = results.lcs.size();
-    nb::dict arrays;
-    arrays["offsets"] = array_of(std::move(results.offsets), {records + 1});
-    arrays["hypothesis_length"] = array_of(std::move(results.hypothesis_length), {records});
-    arrays["hypothesis_length_lcs"] = array_of(std::move(results.hypothesis_length_lcs), {records});
-    arrays["best_matches"] = array_of(std::move(results.best_matches), {records, m4i::kOrders});
-    arrays["closest_length"] = array_of(std::move(results.closest_length), {records});
-    arrays["lcs"] = array_of(std::move(results.lcs), {pairs});
-    arrays["matches"] = array_of(std::move(results.matches), {pairs, m4i::kOrders});
-    arrays["reference_length"] = array_of(std::move(results.reference_length), {pairs});
-    arrays["reference_length_lcs"] = array_of(std::move(results.reference_length_lcs), {pairs});
-    return arrays;
+    Table table(records);
+    std::vector<Counting<Work>> counting;
+    for (Work& work : works) counting.push_back({std::move(work), &table});
+    run(std::move(counting), records, gather);
+    return table.arrays();
 }
 
 // Each a definition's number, and whether its scores are means over the references.
@@ -187,8 +155,8 @@ using Definitions = std::vector<std::pair<int, bool>>;
 template <typename Work, typename Gather>
 nb::list scores_of(std::vector<Work> works, std::size_t records, const Definitions& definitions, bool exact_sum,
                    Gather gather) {
-    std::vector<std::vector<double>> tables(definitions.size());
-    for (std::vector<double>& table : tables) table.resize(records * m4i::kScores);
+    std::vector<m4i::Column<double>> tables;
+    for (std::size_t i = 0; i < definitions.size(); ++i) tables.emplace_back(records * m4i::kScores);
     std::vector<Scoring<Work>> scoring;
     for (Work& work : works) {
         std::vector<m4i::Scorer> scorers;
@@ -200,11 +168,11 @@ nb::list scores_of(std::vector<Work> works, std::size_t records, const Definitio
                                             [&](m4i::Scorer& each) { return each.join(definition, mean, values); });
             if (!joined) scorers.emplace_back(definition, mean, exact_sum, values);
         }
-        scoring.push_back({std::move(work), std::move(scorers)});
+        scoring.push_back({std::move(work), std::move(scorers), {}});
     }
-    run(std::move(scoring), records, gather, [](const Job&) {});
+    run(std::move(scoring), records, gather);
     nb::list arrays;
-    for (std::vector<double>& table : tables) arrays.append(array_of(std::move(table), {records, m4i::kScores}));
+    for (m4i::Column<double>& table : tables) arrays.append(array_of(std::move(table), {records, m4i::kScores}));
     return arrays;
 }
 
@@ -259,7 +227,7 @@ public:
                 ++record;
             }
             {
-                nb::gil_scoped_release released;
+                const Released released;
                 prepared_.add(batch.texts(), batch.sizes.data(), batch.sizes.size());
             }
             if (PyErr_CheckSignals() != 0) throw nb::python_error();

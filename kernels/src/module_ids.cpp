@@ -20,7 +20,8 @@ using Offsets = Array<std::int64_t>;
 using SmallIntegers = Array<Small>;
 
 constexpr std::size_t kTogether = 64;    // records compared at once
-constexpr std::size_t kChunk = 1024;      // records a thread takes at once: their tokens stay in the second-level cache
+constexpr std::size_t kChunk = 2048;     // records a thread takes at once: what they give stays in the second-level cache
+constexpr std::size_t kLeastChunk = 256;  // at the end, where each thread gets some of what is left
 
 // Arrays of a caller; what is wrong with them was found before, here only memory is kept safe.
 IdTexts texts_of(const Integers& ids, const Offsets& offsets) {
@@ -132,12 +133,22 @@ void for_groups(const Records& records, const Machine& machine, int threads, Wor
     std::atomic<std::size_t> next{0};
     std::mutex mutex;
     std::exception_ptr error;
+    const auto take = [&](std::size_t& begin, std::size_t& end) {
+        begin = next.load();
+        do {
+            if (begin >= records.count()) return false;
+            const std::size_t left = records.count() - begin, share = left / (2 * static_cast<std::size_t>(threads));
+            end = begin + std::min(left, threads == 1 ? kChunk : std::clamp(share, kLeastChunk, kChunk));
+        } while (!next.compare_exchange_weak(begin, end));
+        return true;
+    };
     const auto serve = [&] {
         try {
             Group wide(machine);
             SmallGroup narrow(machine);
-            for (std::size_t begin; (begin = next.fetch_add(kChunk)) < records.count();) {
-                const std::size_t end = std::min(begin + kChunk, records.count());
+            std::size_t begin, end;
+            while (take(begin, end)) {
+                work.make_ready(begin, end);
                 if (!narrow.compare(records, begin, end, work)) wide.compare(records, begin, end, work);
             }
         } catch (...) {
@@ -167,6 +178,11 @@ struct Counting {
         comparer.compare(records, columns.from(first, static_cast<std::size_t>(rows[first])));
     }
 
+    void make_ready(std::size_t first, std::size_t last) const {
+        const auto pair = static_cast<std::size_t>(rows[first]);
+        columns.from(first, pair).fetch(last - first, static_cast<std::size_t>(rows[last]) - pair);
+    }
+
     const std::int64_t* rows;
     Columns columns;
 };
@@ -180,6 +196,9 @@ struct Measuring {
         comparer.subsequences(records, lengths + rows[first]);
     }
 
+    // Zeros: pairs are written in the order of their lengths, and each would wait for memory that is in no cache.
+    void make_ready(std::size_t first, std::size_t last) const { std::fill(lengths + rows[first], lengths + rows[last], 0); }
+
     const std::int64_t* rows;
     std::int32_t* lengths;
 };
@@ -192,12 +211,12 @@ nb::dict id_statistics(Integers ids, SmallIntegers packed, Offsets offsets, Inte
     records.said = small_of(packed, ids);
     records.wanted = small_of(other_packed, other_ids);
     const std::size_t count = records.count(), pairs = records.pairs();
-    std::vector<std::int32_t> length(count), length_lcs(count), closest(count), lcs(pairs), other(pairs), other_lcs(pairs);
-    std::vector<Counts> best(count), matches(pairs);
+    Column<std::int32_t> length(count), length_lcs(count), closest(count), lcs(pairs), other(pairs), other_lcs(pairs);
+    Column<Counts> best(count), matches(pairs);
     const Columns columns{length.data(), length_lcs.data(), best.data(),  closest.data(),
                           lcs.data(),    matches.data(),    other.data(), other_lcs.data()};
     {
-        nb::gil_scoped_release released;
+        const Released released;
         for_groups(records, machine, threads, Counting{records.rows, columns});
     }
     nb::dict arrays;
@@ -220,12 +239,12 @@ nb::object id_subsequences(Integers ids, SmallIntegers packed, Offsets offsets, 
     Records records = records_of(texts_of(ids, offsets), texts_of(other_ids, other_offsets), rows);
     records.said = small_of(packed, ids);
     records.wanted = small_of(other_packed, other_ids);
-    std::vector<std::int32_t> lengths(records.pairs());
+    const std::size_t pairs = records.pairs();
+    Column<std::int32_t> lengths(pairs);
     {
-        nb::gil_scoped_release released;
+        const Released released;
         for_groups(records, machine, threads, Measuring{records.rows, lengths.data()});
     }
-    const std::size_t pairs = lengths.size();
     return array_of(std::move(lengths), {pairs});
 }
 
@@ -248,7 +267,7 @@ public:
                 gather_text(texts[text], way, batch);
             }
             {
-                nb::gil_scoped_release released;
+                const Released released;
                 numbering_.add(batch.texts(), batch.count(), ids, offsets);
             }
             if (PyErr_CheckSignals() != 0) throw nb::python_error();
@@ -283,7 +302,7 @@ public:
         std::vector<double> scores(texts.count * width, std::numeric_limits<double>::quiet_NaN());
         std::vector<std::int64_t> found(texts.count * width, -1);
         {
-            nb::gil_scoped_release released;
+            const Released released;
             Searcher searcher(candidates_, measure_of(measure));
             for (std::size_t i = 0; i < texts.count; ++i) {
                 searcher.find(texts.begin(i), texts.length(i), width, scores.data() + i * width, found.data() + i * width);
@@ -299,7 +318,7 @@ public:
         const std::size_t width = candidates_.texts().count;
         std::vector<std::int32_t> counts(texts.count * width);
         {
-            nb::gil_scoped_release released;
+            const Released released;
             Searcher searcher(candidates_, measure_of(measure));
             for (std::size_t i = 0; i < texts.count; ++i) {
                 searcher.count_all(texts.begin(i), texts.length(i), counts.data() + i * width);

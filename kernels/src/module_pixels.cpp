@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "gil.hpp"
 #include "resample.hpp"
 
 namespace nb = nanobind;
@@ -26,7 +27,7 @@ void resample_into(Pixels pixels, Out out, const std::string& machine) {
         }
     }
     if ((pixels.shape(2) != 3 && pixels.shape(2) != 4) || out.shape(2) != 3) throw nb::value_error("wrong channels");
-    nb::gil_scoped_release released;
+    const Released released;
     resample(pixels.data(), pixels.shape(0), pixels.shape(1), pixels.shape(2), out.data(), out.shape(0), out.shape(1),
              *on);
 }

@@ -60,7 +60,7 @@ void set_ptb_tables(Array<std::uint8_t> kinds, Integers free_ends, Integers free
     }
     std::vector<ptb::State> states_of_starts;
     {
-        nb::gil_scoped_release released;
+        const Released released;
         states_of_starts = ptb::determined(automaton, from, tables->moves);
     }
     check(!states_of_starts.empty());
@@ -132,7 +132,7 @@ nb::object ptb_alone(nb::tuple captions, const char* machine) {
             bytes += units.back().size * static_cast<std::size_t>(units.back().width);
         }
         {
-            nb::gil_scoped_release released;
+            const Released released;
             rewriter.clear();
             for (const ptb::Units& each : units) lines.push_back(rewriter.alone(each));
         }
@@ -212,7 +212,7 @@ nb::object read_document(const Document<To>& document, std::size_t count, const 
     for (bool more = true; more && next < count;) {
         lines.clear();
         {
-            nb::gil_scoped_release released;
+            const Released released;
             rewriter.clear();
             more = rewriter.read(lines, count - next);
             // A tag with ends of lines may have brought more than were asked for.

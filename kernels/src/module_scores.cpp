@@ -26,7 +26,7 @@ nb::dict set_statistics(nb::object given, nb::object given_references, nb::calla
             ++record;
         }
         {
-            nb::gil_scoped_release released;
+            const Released released;
             const std::size_t all = pairs + batch.count() - batch.sizes.size();
             of_reference.resize(2 * all);
             shared.resize(2 * all);
@@ -78,7 +78,7 @@ nb::object scores(Array<std::int64_t> offsets, Integers hypothesis_length, Integ
                                reference_length_lcs.data()};
     std::vector<double> values(records * kScores);
     {
-        nb::gil_scoped_release released;
+        const Released released;
         Scorer(chosen, mean, exact_sum, values.data()).score(counted, records, 0);
     }
     return array_of(std::move(values), {records, kScores});

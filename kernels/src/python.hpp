@@ -6,11 +6,14 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <initializer_list>
 #include <memory>
 #include <utility>
 #include <vector>
 
+#include "column.hpp"
+#include "gil.hpp"
 #include "machine.hpp"
 #include "scores.hpp"
 #include "tokens.hpp"
@@ -90,7 +93,7 @@ inline unicode::Units text_units(PyObject* text) {
     if (PyUnicode_READY(text) != 0) throw nb::python_error();  // a string that an old extension made has no kind yet
 #endif
     if (needs_python(way.tokeniser, text_units(text))) {
-        nb::object encoded = way.encode(nb::borrow<nb::object>(text));
+        nb::object encoded = in_python([&]() -> nb::object { return way.encode(nb::borrow<nb::object>(text)); });
         if (!PyBytes_Check(encoded.ptr())) throw nb::type_error("a tokeniser gave no bytes");
         const auto size = static_cast<std::size_t>(PyBytes_GET_SIZE(encoded.ptr()));
         const char* const data = PyBytes_AS_STRING(encoded.ptr());
@@ -98,7 +101,9 @@ inline unicode::Units text_units(PyObject* text) {
         return;
     }
     nb::object kept = nb::borrow<nb::object>(text);
-    if (way.tokeniser == Tokeniser::words && !unicode::settled(text_units(text))) kept = settled_text(std::move(kept));
+    if (way.tokeniser == Tokeniser::words && !unicode::settled(text_units(text))) {
+        kept = in_python([&] { return settled_text(std::move(kept)); });
+    }
     const unicode::Units units = text_units(kept.ptr());
     const bool ascii = PyUnicode_IS_ASCII(kept.ptr()) != 0;
     const auto width = static_cast<std::uint8_t>(ascii ? 0 : units.width);
@@ -203,6 +208,15 @@ nb::object array_of(std::vector<T>&& values, std::initializer_list<std::size_t> 
     auto* const data = reinterpret_cast<Number*>(owned->data());
     nb::capsule owner(owned.get(), [](void* p) noexcept { delete static_cast<std::vector<T>*>(p); });
     owned.release();
+    return nb::cast(nb::ndarray<nb::numpy, Number>(data, shape, owner));
+}
+
+template <typename T>
+nb::object array_of(Column<T>&& values, std::initializer_list<std::size_t> shape) {
+    using Number = typename Element<T>::type;
+    auto* const data = reinterpret_cast<Number*>(values.data());
+    nb::capsule owner(data, [](void* p) noexcept { std::free(p); });
+    values.release();
     return nb::cast(nb::ndarray<nb::numpy, Number>(data, shape, owner));
 }
 
