@@ -62,17 +62,22 @@ private:
 template <typename Token>
 class LongComparer {
 public:
+    explicit LongComparer(const Machine& machine) : wide_(machine) {}
+
     // Writes lcs, matches and best_matches.
     void compare(const TokensOf<Token>* texts, std::size_t references, Columns columns);
 
     // Lengths of the longest common subsequences alone.
     void subsequences(const TokensOf<Token>* texts, std::size_t references, std::int32_t* lengths);
 
+    // Keys that come may stand for other tokens than those before.
+    void forget() { wide_.forget(); }
+
 private:
     Dictionary<Token> dictionary_;
     std::vector<std::int32_t> hypothesis_;
     std::vector<std::int32_t> reference_;
-    WideComparer wide_;
+    WideComparer<Token> wide_;
     NgramMatcher matcher_;
     LongestCommonSubsequence subsequence_;
 };

@@ -15,6 +15,7 @@ namespace {
 #include "machine_common.inl"
 #include "machine_cut.inl"
 #include "machine_small.inl"
+#include "machine_wide.inl"
 #include "resample.inl"
 
 // Bytes below `bound`, as an unsigned comparison.
@@ -219,6 +220,6 @@ struct Ops : PlainOps<Ops, 32> {
 extern const Machine kAvx2;
 const Machine kAvx2{"avx2", cut_by<CutOne>, mark, pack_tokens, Kernels::compare<Key>,
                         Kernels::compare<Id>, compare_records<Ops, true>, Kernels::subsequences,
-                        compare_records<Ops, false>, narrow_ids, unite_used, resample_pixels};
+                        compare_records<Ops, false>, compare_wide<PlainWide>, narrow_ids, unite_used, resample_pixels};
 
 }  // namespace m4i

@@ -15,6 +15,7 @@ namespace {
 #include "machine_common.inl"
 #include "machine_cut.inl"
 #include "machine_small.inl"
+#include "machine_wide.inl"
 #include "resample.inl"
 
 inline uint64_t between(__m512i bytes, char first, int count) {
@@ -348,6 +349,87 @@ private:
     }
 };
 
+// The bits of some words, in vectors.
+template <size_t Words>
+struct WideRow {
+    static constexpr int kVectors = Words <= 8 ? 1 : 2;
+
+    __m512i of[kVectors];
+
+    static WideRow at(const uint64_t* words) {
+        WideRow row;
+        for (int v = 0; v < kVectors; ++v) row.of[v] = _mm512_load_si512(words + 8 * v);
+        return row;
+    }
+
+    bool any() const {
+        __m512i all = of[0];
+        if constexpr (kVectors == 2) all = _mm512_or_si512(all, of[1]);
+        return _mm512_test_epi64_mask(all, all) != 0;
+    }
+
+    int32_t count() const {
+        __m512i bits = _mm512_popcnt_epi64(of[0]);
+        if constexpr (kVectors == 2) bits = _mm512_add_epi64(bits, _mm512_popcnt_epi64(of[1]));
+        return static_cast<int32_t>(_mm512_reduce_add_epi64(bits));
+    }
+
+    WideRow then(const WideRow& hits) const {
+        WideRow row;
+        __m512i before = _mm512_setzero_si512();
+        for (int v = 0; v < kVectors; ++v) {
+            const __m512i next = _mm512_shldi_epi64(of[v], _mm512_alignr_epi64(of[v], before, 7), 1);
+            row.of[v] = _mm512_and_si512(next, hits.of[v]);
+            before = of[v];
+        }
+        return row;
+    }
+
+    void take_first(const WideRow& ends) {
+        __m512i free[kVectors];
+        unsigned some = 0;
+        for (int v = 0; v < kVectors; ++v) {
+            free[v] = _mm512_andnot_si512(of[v], ends.of[v]);
+            some |= unsigned{_mm512_test_epi64_mask(free[v], free[v])} << (8 * v);
+        }
+        some &= -some;
+        for (int v = 0; v < kVectors; ++v) {
+            const __m512i first = _mm512_and_si512(free[v], _mm512_sub_epi64(_mm512_setzero_si512(), free[v]));
+            of[v] = _mm512_mask_or_epi64(of[v], static_cast<__mmask8>(some >> (8 * v)), of[v], first);
+        }
+    }
+
+    void unite(const WideRow& other) {
+        for (int v = 0; v < kVectors; ++v) of[v] = _mm512_or_si512(of[v], other.of[v]);
+    }
+};
+
+struct Wide512 {
+    template <size_t Words>
+    using Row = WideRow<Words>;
+
+    static Kept keep(const Small* numbers, size_t count, Small* kept, Small* joints) {
+        constexpr size_t many = 32;
+        const auto put = [](Small* to, uint32_t chosen, __m512i values) {
+            _mm512_storeu_si512(to, _mm512_maskz_compress_epi16(chosen, values));
+            return static_cast<size_t>(std::popcount(chosen));
+        };
+        Kept found{};
+        uint32_t before = numbers[-1] != 0;
+        __m512i places = _mm512_cvtepu8_epi16(_mm512_castsi512_si256(counting()));
+        for (size_t i = 0; i < count; i += many) {
+            const uint32_t real = _bzhi_u32(~uint32_t{0}, static_cast<unsigned>(std::min(many, count - i)));
+            const __m512i here = _mm512_loadu_si512(numbers + i);
+            const uint32_t known = real & _mm512_test_epi16_mask(here, here);
+            found.tokens += put(kept + found.tokens, known, here);
+            found.joints += put(joints + found.joints, known & ((known << 1) | before), places);
+            before = known >> (many - 1);
+            places = _mm512_add_epi16(places, _mm512_set1_epi16(many));
+        }
+        return found;
+    }
+};
+
 Counts unite(const Used* used, size_t count) {
     __m256i all = _mm256_setzero_si256();
     for (size_t i = 0; i < count; ++i) {
@@ -363,6 +445,6 @@ Counts unite(const Used* used, size_t count) {
 extern const Machine kAvx512;
 const Machine kAvx512{"avx512", cut_by<CutOne>, mark, pack_tokens, Kernels::compare<Key>,
                         Kernels::compare<Id>, compare_records<Ops, true>, Kernels::subsequences,
-                        compare_records<Ops, false>, narrow_ids, unite, resample_pixels};
+                        compare_records<Ops, false>, compare_wide<Wide512>, narrow_ids, unite, resample_pixels};
 
 }  // namespace m4i

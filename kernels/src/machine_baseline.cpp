@@ -14,6 +14,7 @@ namespace {
 #include "machine_common.inl"
 #include "machine_cut.inl"
 #include "machine_small.inl"
+#include "machine_wide.inl"
 #include "resample.inl"
 
 constexpr unsigned char kWord = 1, kUpper = 2, kApostrophe = 4, kSpace = 8, kOther = 16;
@@ -133,6 +134,6 @@ struct Ops : PlainOps<Ops, 16> {
 extern const Machine kBaseline;
 const Machine kBaseline{"baseline", cut_by<CutOne>, mark, pack_tokens, Kernels::compare<Key>,
                         Kernels::compare<Id>, compare_records<Ops, true>, Kernels::subsequences,
-                        compare_records<Ops, false>, narrow_ids, unite_used, resample_pixels};
+                        compare_records<Ops, false>, compare_wide<PlainWide>, narrow_ids, unite_used, resample_pixels};
 
 }  // namespace m4i

@@ -19,7 +19,9 @@ using namespace m4i::python;
 namespace {
 
 constexpr std::size_t kMostExpected = std::size_t{1} << 25;  // pairs: the first records may be unlike all others
-constexpr std::size_t kTogether = 64;  // records compared at once: their texts and keys fit the first-level cache
+// Records compared at once: their texts and keys fit the first-level cache.
+constexpr std::size_t kTogether = 64;
+constexpr std::size_t kBytesTogether = std::size_t{1} << 15;
 
 struct Results {
     std::vector<std::int64_t> offsets{0};
@@ -93,11 +95,16 @@ struct Work {
         const m4i::Text* texts = job.batch.texts();
         const std::vector<std::uint32_t>& sizes = job.batch.sizes;
         const m4i::Columns columns = job.results.resize(sizes);
-        for (std::size_t first = 0; first < sizes.size(); first += kTogether) {
-            const std::size_t count = std::min(kTogether, sizes.size() - first);
+        for (std::size_t first = 0; first < sizes.size();) {
+            std::size_t count = 0, bytes = 0;
+            const m4i::Text* end = texts;
+            while (count < kTogether && first + count < sizes.size() && bytes < kBytesTogether) {
+                for (const m4i::Text* const next = end + sizes[first + count++]; end < next; ++end) bytes += end->size;
+            }
             comparer.compare(texts, sizes.data() + first, count,
                              columns.from(first, static_cast<std::size_t>(job.results.offsets[first])));
-            for (std::size_t i = first; i < first + count; ++i) texts += sizes[i];
+            texts = end;
+            first += count;
         }
     }
 };

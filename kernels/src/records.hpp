@@ -15,7 +15,7 @@ namespace m4i {
 template <typename Token>
 class RecordComparer {
 public:
-    explicit RecordComparer(const Machine& machine) : machine_(machine) {}
+    explicit RecordComparer(const Machine& machine) : machine_(machine), alone_(machine) {}
 
     // `texts`: each record's hypothesis, then its references; `sizes`: texts of each record, at least one.
     void compare(const TokensOf<Token>* texts, const std::uint32_t* sizes, std::size_t records, Columns columns);
@@ -27,6 +27,9 @@ public:
     // Lengths of the longest common subsequences alone, one a pair.
     void subsequences(const TokensOf<Token>* texts, const std::uint32_t* sizes, std::size_t records,
                       std::int32_t* lengths);
+
+    // Keys that come may stand for other tokens than those before.
+    void forget() { alone_.forget(); }
 
 private:
     bool pair_up(const TokensOf<Token>* texts, std::size_t size);

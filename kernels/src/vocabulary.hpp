@@ -1,0 +1,44 @@
+// Tokens of long texts as numbers of 16 bits: the place of each in a table that is kept from record to record.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "keys.hpp"
+
+namespace m4i {
+
+class Vocabulary {
+public:
+    Vocabulary() { resize(kFirst); }
+
+    // Makes room for so many tokens more; where there are too many known, forgets all, and numbers before are no longer
+    // good. False where even then there is no room.
+    bool make_room(std::size_t tokens);
+
+    // The numbers of tokens, which are learnt; only after make_room() for all of them.
+    template <typename Token>
+    void learn(const Token* tokens, std::size_t count, Small* numbers);
+
+    // The same without learning: absent() where a token was never learnt.
+    template <typename Token>
+    void find(const Token* tokens, std::size_t count, Small* numbers) const;
+
+    Small absent() const { return static_cast<Small>(slots_.size()); }
+
+    // Forgets all tokens: what comes may have the same keys for others.
+    void clear();
+
+private:
+    static constexpr std::size_t kFirst = std::size_t{1} << 12, kMost = std::size_t{1} << 15;
+
+    void resize(std::size_t slots);
+    std::size_t slot_of(Key key) const { return static_cast<std::size_t>((key * 0x9E3779B97F4A7C15ull) >> shift_); }
+
+    std::vector<Key> slots_;  // kNone where one is free; half of them at least are
+    std::size_t known_ = 0;
+    int shift_ = 0;
+};
+
+}  // namespace m4i
