@@ -117,7 +117,6 @@ struct NumberedText {
 struct WideRoom {
     alignas(64) std::uint64_t rows[(kWide + 1) * kWideWords];  // by token: where it stands in the hypothesis
     alignas(64) std::uint32_t in_hypothesis[kWide + 1], in_reference[kWide + 1], best[kWide + 1];  // by token: how often
-    alignas(64) Small said[kWide];
     alignas(64) Small wanted[1 + kWidePiece + kWideSlack];
     alignas(64) Small kept[kWidePiece + kWideSlack], joints[kWidePiece + kWideSlack];
     Small* local;  // by number: 0, before and after; as long as the largest number needs

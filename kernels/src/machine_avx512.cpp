@@ -368,12 +368,6 @@ struct WideRow {
         return _mm512_test_epi64_mask(all, all) != 0;
     }
 
-    int32_t count() const {
-        __m512i bits = _mm512_popcnt_epi64(of[0]);
-        if constexpr (kVectors == 2) bits = _mm512_add_epi64(bits, _mm512_popcnt_epi64(of[1]));
-        return static_cast<int32_t>(_mm512_reduce_add_epi64(bits));
-    }
-
     WideRow then(const WideRow& hits) const {
         WideRow row;
         __m512i before = _mm512_setzero_si512();
@@ -385,22 +379,10 @@ struct WideRow {
         return row;
     }
 
-    void take_first(const WideRow& ends) {
-        __m512i free[kVectors];
-        unsigned some = 0;
-        for (int v = 0; v < kVectors; ++v) {
-            free[v] = _mm512_andnot_si512(of[v], ends.of[v]);
-            some |= unsigned{_mm512_test_epi64_mask(free[v], free[v])} << (8 * v);
-        }
-        some &= -some;
-        for (int v = 0; v < kVectors; ++v) {
-            const __m512i first = _mm512_and_si512(free[v], _mm512_sub_epi64(_mm512_setzero_si512(), free[v]));
-            of[v] = _mm512_mask_or_epi64(of[v], static_cast<__mmask8>(some >> (8 * v)), of[v], first);
-        }
-    }
-
-    void unite(const WideRow& other) {
-        for (int v = 0; v < kVectors; ++v) of[v] = _mm512_or_si512(of[v], other.of[v]);
+    PlainRow<Words> plain() const {
+        alignas(64) uint64_t words[8 * kVectors];
+        for (int v = 0; v < kVectors; ++v) _mm512_store_si512(words + 8 * v, of[v]);
+        return PlainRow<Words>::at(words);
     }
 };
 

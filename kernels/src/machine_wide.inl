@@ -1,7 +1,7 @@
 // Texts of some hundred tokens, a pair after the other; included after machine_common.inl. A bit for each token of the
 // hypothesis, in as many words as it takes.
 //
-// Tokens are numbered anew for each hypothesis, from 1 in order of appearance, so that their rows of bits lie together. Of
+// Tokens are numbered anew for each hypothesis, by where each stands first, so that their rows of bits lie together. Of
 // a reference the tokens that the hypothesis has not, number 0, are left out at once: they change no subsequence, and only
 // where two others stand side by side can an n-gram of more than one token match.
 //
@@ -55,6 +55,8 @@ struct PlainRow {
         }
     }
 
+    PlainRow plain() const { return *this; }
+
     void unite(const PlainRow& other) {
         for (size_t w = 0; w < Words; ++w) of[w] |= other.of[w];
     }
@@ -103,59 +105,51 @@ class Wide {
 public:
     static void compare(const NumberedText* texts, size_t references, WideRoom& room, int32_t* subsequence, Counts* matches,
                         Counts& best) {
-        const uint32_t distinct = number(texts[0], room);
-        fill_rows(texts[0].length, distinct, room);
-        Row united[kOrders - 1] = {};
+        const size_t length = texts[0].length;
+        number(texts[0], room);
+        Taken united[kOrders - 1] = {};
         const bool several = references > 1;
-        if (several) std::fill_n(room.best, distinct + 1, 0);
+        if (several) std::fill_n(room.best, length + 1, 0);
         for (size_t i = 0; i < references; ++i) {
-            Row taken[kOrders - 1] = {};
+            Taken taken[kOrders - 1] = {};
             subsequence[i] = against(texts[1 + i], room, taken);
-            matches[i].of[0] = single_tokens(distinct, several, room);
+            matches[i].of[0] = single_tokens(length, several, room);
             for (int n = 1; n < kOrders; ++n) {
                 matches[i].of[n] = taken[n - 1].count();
                 united[n - 1].unite(taken[n - 1]);
             }
         }
-        for (size_t i = 0; i < texts[0].length; ++i) room.local[texts[0].tokens[i]] = 0;
+        for (size_t i = 0; i < length; ++i) room.local[texts[0].tokens[i]] = 0;
         best = references == 1 ? matches[0] : Counts{};
         if (several) {
-            for (uint32_t token = 1; token <= distinct; ++token) best.of[0] += static_cast<int32_t>(room.best[token]);
+            for (size_t token = 1; token <= length; ++token) best.of[0] += static_cast<int32_t>(room.best[token]);
             for (int n = 1; n < kOrders; ++n) best.of[n] = united[n - 1].count();
         }
     }
 
 private:
     using Row = typename Ops::template Row<Words>;
+    using Taken = PlainRow<Words>;
     static constexpr size_t kStride = Words <= 8 ? 8 : 16;  // a row is read as whole vectors
 
-    // Numbers the hypothesis's tokens; returns how many are distinct.
-    static uint32_t number(const NumberedText& hypothesis, WideRoom& room) {
-        Small* const local = room.local;
-        uint32_t distinct = 0;
-        for (size_t i = 0; i < hypothesis.length; ++i) {
-            Small& known = local[hypothesis.tokens[i]];
-            // Whether a token is a new one cannot be guessed: no branch asks.
-            const uint32_t before = known;
-            distinct += before == 0;
-            const uint32_t here = before == 0 ? distinct : before;
-            known = room.said[i] = static_cast<Small>(here);
-        }
-        return distinct;
-    }
-
-    static void fill_rows(size_t length, uint32_t distinct, WideRoom& room) {
-        std::memset(room.rows, 0, (distinct + 1) * kStride * sizeof(uint64_t));
-        std::fill_n(room.in_hypothesis, distinct + 1, 0);
-        std::fill_n(room.in_reference, distinct + 1, 0);
+    // Numbers the hypothesis's tokens, each by the first place where it stands, from 1; then where each stands, and how
+    // often. From the end to the beginning, so that no store waits for what was known before.
+    static void number(const NumberedText& hypothesis, WideRoom& room) {
+        const size_t length = hypothesis.length;
+        const Small* const tokens = hypothesis.tokens;
+        for (size_t i = length; i > 0; --i) room.local[tokens[i - 1]] = static_cast<Small>(i);
+        std::memset(room.rows, 0, (length + 1) * kStride * sizeof(uint64_t));
+        std::fill_n(room.in_hypothesis, length + 1, 0);
+        std::fill_n(room.in_reference, length + 1, 0);
         for (size_t i = 0; i < length; ++i) {
-            room.rows[room.said[i] * kStride + i / kWideBits] |= uint64_t{1} << (i % kWideBits);
-            ++room.in_hypothesis[room.said[i]];
+            const size_t token = room.local[tokens[i]];
+            room.rows[token * kStride + i / kWideBits] |= uint64_t{1} << (i % kWideBits);
+            ++room.in_hypothesis[token];
         }
     }
 
     // The subsequence; what longer n-grams take to `taken`, what single tokens are there to `room`.
-    static int32_t against(const NumberedText& reference, WideRoom& room, Row* taken) {
+    static int32_t against(const NumberedText& reference, WideRoom& room, Taken* taken) {
         uint64_t open[Words];
         std::fill_n(open, Words, ~uint64_t{0});
         Row twos{}, threes{};  // where n-grams end that end in the reference at
@@ -178,12 +172,12 @@ private:
             for (size_t i = 0; i < pairs; ++i) {
                 const size_t at = room.joints[i], place = begin + at;
                 const Row hits = row(at + 1), ends = row(at).then(hits);
-                taken[0].take_first(ends);
+                taken[0].take_first(ends.plain());
                 if (twos_at == place - 1) {
                     const Row longer = twos.then(hits);
                     if (longer.any()) {
-                        taken[1].take_first(longer);
-                        if (threes_at == place - 1) taken[2].take_first(threes.then(hits));
+                        taken[1].take_first(longer.plain());
+                        if (threes_at == place - 1) taken[2].take_first(threes.then(hits).plain());
                         threes = longer;
                         threes_at = place;
                     }
@@ -214,9 +208,9 @@ private:
     }
 
     // How many single tokens match; what counted them is 0 again.
-    static int32_t single_tokens(uint32_t distinct, bool several, WideRoom& room) {
+    static int32_t single_tokens(size_t length, bool several, WideRoom& room) {
         uint32_t sum = 0;
-        for (uint32_t token = 1; token <= distinct; ++token) {
+        for (size_t token = 1; token <= length; ++token) {
             const uint32_t shared = std::min(room.in_hypothesis[token], room.in_reference[token]);
             room.in_reference[token] = 0;
             sum += shared;

@@ -19,9 +19,9 @@ using namespace m4i::python;
 namespace {
 
 constexpr std::size_t kMostExpected = std::size_t{1} << 25;  // pairs: the first records may be unlike all others
-// Records compared at once: their texts and keys fit the first-level cache.
-constexpr std::size_t kTogether = 64;
-constexpr std::size_t kBytesTogether = std::size_t{1} << 15;
+constexpr std::size_t kTogether = 64;  // records compared at once: their texts and keys fit the first-level cache
+constexpr std::size_t kLongText = 256;  // bytes; of such texts fewer fit it, so many bytes at once
+constexpr std::size_t kLongBytes = std::size_t{1} << 13;
 
 struct Results {
     std::vector<std::int64_t> offsets{0};
@@ -98,8 +98,9 @@ struct Work {
         for (std::size_t first = 0; first < sizes.size();) {
             std::size_t count = 0, bytes = 0;
             const m4i::Text* end = texts;
-            while (count < kTogether && first + count < sizes.size() && bytes < kBytesTogether) {
-                for (const m4i::Text* const next = end + sizes[first + count++]; end < next; ++end) bytes += end->size;
+            while (count < kTogether && first + count < sizes.size() && bytes < kLongBytes) {
+                const m4i::Text* const next = end + sizes[first + count++];
+                for (; end < next; ++end) bytes += end->size > kLongText ? end->size : 0;
             }
             comparer.compare(texts, sizes.data() + first, count,
                              columns.from(first, static_cast<std::size_t>(job.results.offsets[first])));

@@ -13,10 +13,10 @@ Key key_of(Id token) { return Key{static_cast<std::uint32_t>(token)} + 1; }
 }  // namespace
 
 bool Vocabulary::make_room(std::size_t tokens) {
-    if (2 * (known_ + tokens) <= slots_.size()) [[likely]] return true;
+    if (2 * (known_ + tokens) <= slots_.size() && !slots_.empty()) [[likely]] return true;
     if (2 * tokens > kMost) return false;
     if (2 * (known_ + tokens) > kMost) clear();
-    std::size_t slots = slots_.size();
+    std::size_t slots = std::max(kFirst, slots_.size());
     while (2 * (known_ + tokens) > slots) slots *= 2;
     if (slots > slots_.size()) resize(slots);
     return true;

@@ -11,8 +11,6 @@ namespace m4i {
 
 class Vocabulary {
 public:
-    Vocabulary() { resize(kFirst); }
-
     // Makes room for so many tokens more; where there are too many known, forgets all, and numbers before are no longer
     // good. False where even then there is no room.
     bool make_room(std::size_t tokens);
@@ -31,12 +29,12 @@ public:
     void clear();
 
 private:
-    static constexpr std::size_t kFirst = std::size_t{1} << 12, kMost = std::size_t{1} << 15;
+    static constexpr std::size_t kFirst = std::size_t{1} << 14, kMost = std::size_t{1} << 15;
 
     void resize(std::size_t slots);
     std::size_t slot_of(Key key) const { return static_cast<std::size_t>((key * 0x9E3779B97F4A7C15ull) >> shift_); }
 
-    std::vector<Key> slots_;  // kNone where one is free; half of them at least are
+    std::vector<Key> slots_;  // none before there is a text; kNone where one is free; half of them at least are
     std::size_t known_ = 0;
     int shift_ = 0;
 };
