@@ -353,13 +353,14 @@ private:
 template <size_t Words>
 struct WideRow {
     static constexpr int kVectors = Words <= 8 ? 1 : 2;
+    static constexpr size_t kStride = 8 * kVectors;
 
     __m512i of[kVectors];
 
-    static WideRow at(const uint64_t* words) {
+    static WideRow after(const uint64_t* before, const uint64_t* hits) {
         WideRow row;
-        for (int v = 0; v < kVectors; ++v) row.of[v] = _mm512_load_si512(words + 8 * v);
-        return row;
+        for (int v = 0; v < kVectors; ++v) row.of[v] = _mm512_load_si512(before + 8 * v);
+        return row.then(hits);
     }
 
     bool any() const {
@@ -368,12 +369,12 @@ struct WideRow {
         return _mm512_test_epi64_mask(all, all) != 0;
     }
 
-    WideRow then(const WideRow& hits) const {
+    WideRow then(const uint64_t* hits) const {
         WideRow row;
         __m512i before = _mm512_setzero_si512();
         for (int v = 0; v < kVectors; ++v) {
             const __m512i next = _mm512_shldi_epi64(of[v], _mm512_alignr_epi64(of[v], before, 7), 1);
-            row.of[v] = _mm512_and_si512(next, hits.of[v]);
+            row.of[v] = _mm512_and_si512(next, _mm512_load_si512(hits + 8 * v));
             before = of[v];
         }
         return row;
@@ -382,7 +383,9 @@ struct WideRow {
     PlainRow<Words> plain() const {
         alignas(64) uint64_t words[8 * kVectors];
         for (int v = 0; v < kVectors; ++v) _mm512_store_si512(words + 8 * v, of[v]);
-        return PlainRow<Words>::at(words);
+        PlainRow<Words> row;
+        std::copy_n(words, Words, row.of);
+        return row;
     }
 };
 

@@ -14,13 +14,9 @@ constexpr size_t kWideSizes[] = {1, 2, 3, 4, 5, 6, 8, 12, 16};
 
 template <size_t Words>
 struct PlainRow {
-    uint64_t of[Words];
+    static constexpr size_t kStride = Words;  // in words, from row to row in memory
 
-    static PlainRow at(const uint64_t* words) {
-        PlainRow row;
-        std::copy_n(words, Words, row.of);
-        return row;
-    }
+    uint64_t of[Words];
 
     bool any() const {
         uint64_t all = 0;
@@ -34,16 +30,18 @@ struct PlainRow {
         return bits;
     }
 
-    // Where n-grams end whose last token stands at `hits` and whose others end here.
-    PlainRow then(const PlainRow& hits) const {
+    // Where n-grams end whose last token stands at `hits` and whose others end at `before`.
+    static PlainRow after(const uint64_t* before, const uint64_t* hits) {
         PlainRow row;
-        uint64_t before = 0;
+        uint64_t carried = 0;
         for (size_t w = 0; w < Words; ++w) {
-            row.of[w] = ((of[w] << 1) | (before >> (kWideBits - 1))) & hits.of[w];
-            before = of[w];
+            row.of[w] = ((before[w] << 1) | carried) & hits[w];
+            carried = before[w] >> (kWideBits - 1);
         }
         return row;
     }
+
+    PlainRow then(const uint64_t* hits) const { return after(of, hits); }
 
     // Takes the first of `ends` that is not taken yet.
     void take_first(const PlainRow& ends) {
@@ -130,7 +128,7 @@ public:
 private:
     using Row = typename Ops::template Row<Words>;
     using Taken = PlainRow<Words>;
-    static constexpr size_t kStride = Words <= 8 ? 8 : 16;  // a row is read as whole vectors
+    static constexpr size_t kStride = Row::kStride;
 
     // Numbers the hypothesis's tokens, each by the first place where it stands, from 1; then where each stands, and how
     // often. From the end to the beginning, so that no store waits for what was known before.
@@ -162,16 +160,12 @@ private:
             const Kept kept = Ops::keep(numbers, count, room.kept, room.joints);
             subsequence_steps(room, kept.tokens, open);
             for (size_t i = 0; i < kept.tokens; ++i) ++room.in_reference[room.kept[i]];
-            const auto row = [&](size_t i) { return Row::at(room.rows + room.wanted[i] * kStride); };  // of the token before i
-            size_t pairs = 0;
+            const auto row = [&](size_t i) { return room.rows + room.wanted[i] * kStride; };  // of the token before i
             for (size_t i = 0; i < kept.joints; ++i) {
-                const size_t at = room.joints[i];
-                room.joints[pairs] = static_cast<Small>(at);
-                pairs += row(at).then(row(at + 1)).any();
-            }
-            for (size_t i = 0; i < pairs; ++i) {
                 const size_t at = room.joints[i], place = begin + at;
-                const Row hits = row(at + 1), ends = row(at).then(hits);
+                const uint64_t* const hits = row(at + 1);
+                const Row ends = Row::after(row(at), hits);
+                if (!ends.any()) [[likely]] continue;
                 taken[0].take_first(ends.plain());
                 if (twos_at == place - 1) {
                     const Row longer = twos.then(hits);
