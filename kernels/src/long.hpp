@@ -70,9 +70,6 @@ public:
     // Lengths of the longest common subsequences alone.
     void subsequences(const TokensOf<Token>* texts, std::size_t references, std::int32_t* lengths);
 
-    // Keys that come may stand for other tokens than those before.
-    void forget() { wide_.forget(); }
-
 private:
     Dictionary<Token> dictionary_;
     std::vector<std::int32_t> hypothesis_;

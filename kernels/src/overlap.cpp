@@ -6,10 +6,6 @@ void Comparer::compare(const Text* texts, const std::uint32_t* sizes, std::size_
     std::size_t count = 0;
     for (std::size_t record = 0; record < records; ++record) count += sizes[record];
     tokens_.fill(texts, count);
-    if (tokens_.renewals() != renewals_) {
-        records_.forget();
-        renewals_ = tokens_.renewals();
-    }
     texts_.clear();
     for (std::size_t text = 0; text < count; ++text) texts_.push_back(tokens_.tokens(text));
     records_.compare(texts_.data(), sizes, records, columns);
@@ -35,12 +31,7 @@ void Comparer::compare(const Text* hypotheses, std::size_t records, const Prepar
         for (std::size_t i = begin; i < begin + size; ++i) texts_.push_back(references.tokens(i));
         sizes_.push_back(static_cast<std::uint32_t>(size + 1));
     }
-    if (!references.small()) {
-        // Keys of the references' own: before and after, the same ones stand for others.
-        records_.forget();
-        records_.compare(texts_.data(), sizes_.data(), records, columns);
-        records_.forget();
-    }
+    if (!references.small()) records_.compare(texts_.data(), sizes_.data(), records, columns);
     split_twice(sizes_.data(), records, columns, [&](std::size_t record, std::size_t, std::size_t size) {
         apart_.fill_split_at_spaces(hypotheses + record, 1, numbers);
         apart_texts_.push_back(apart_.tokens(0));

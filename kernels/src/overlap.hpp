@@ -42,7 +42,6 @@ private:
     std::vector<Tokens> apart_texts_;
     std::vector<std::uint32_t> sizes_;
     RecordComparer<Key> records_;
-    std::size_t renewals_ = 0;  // of tokens_, when records_ last forgot
     SmallComparer small_;
     std::vector<Small> said_;  // the hypotheses' tokens, and kShort more
     std::vector<std::int64_t> said_offsets_;

@@ -32,12 +32,12 @@ void RecordComparer<Token>::compare(const TokensOf<Token>* texts, const std::uin
         if (!pair_up(at, sizes[record])) long_.push_back(record);
     }
     used_.resize(pairs_.size());
-    if (long_.size() == records) {
-        // Reports: no lane has anything to do.
-    } else if constexpr (std::is_same_v<Token, Key>) {
-        machine_.compare(pairs_.data(), pairs_.size(), room(), columns.lcs, columns.matches, used_.data());
-    } else {
-        machine_.compare_ids(pairs_.data(), pairs_.size(), room(), columns.lcs, columns.matches, used_.data());
+    if (long_.size() < records) {  // of reports all are long
+        if constexpr (std::is_same_v<Token, Key>) {
+            machine_.compare(pairs_.data(), pairs_.size(), room(), columns.lcs, columns.matches, used_.data());
+        } else {
+            machine_.compare_ids(pairs_.data(), pairs_.size(), room(), columns.lcs, columns.matches, used_.data());
+        }
     }
 
     std::size_t pair = 0;

@@ -28,9 +28,6 @@ public:
     void subsequences(const TokensOf<Token>* texts, const std::uint32_t* sizes, std::size_t records,
                       std::int32_t* lengths);
 
-    // Keys that come may stand for other tokens than those before.
-    void forget() { alone_.forget(); }
-
 private:
     bool pair_up(const TokensOf<Token>* texts, std::size_t size);
     std::uint64_t* room();

@@ -73,7 +73,6 @@ void TokenStream::make_room(std::size_t bytes, std::size_t tokens) {
 void TokenStream::begin(Numbers numbers) {
     if (interner_.size() > kMostNumbered) {
         interner_.clear();
-        ++renewals_;
         stemmed_.clear();
     }
     numbers_ = numbers;

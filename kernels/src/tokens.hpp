@@ -46,11 +46,8 @@ class TokenStream {
 public:
     TokenStream(Tokeniser tokeniser, const Machine& machine) : tokeniser_(tokeniser), machine_(machine) {}
 
-    // Forget the texts before. Without `numbers`, keys of different fills must not be compared but as renewals() says.
+    // Forget the texts before. Without `numbers`, keys of different fills must not be compared.
     void fill(const Text* texts, std::size_t count, Numbers numbers = {});
-
-    // How often the stream's own numbers were given anew: between, equal tokens have equal keys from fill to fill.
-    std::size_t renewals() const { return renewals_; }
 
     // The same for str.split(" "), whatever the tokeniser: empty tokens are tokens.
     void fill_split_at_spaces(const Text* texts, std::size_t count, Numbers numbers = {});
@@ -80,7 +77,6 @@ private:
     Tokeniser tokeniser_;
     const Machine& machine_;
     Interner interner_;
-    std::size_t renewals_ = 0;
     Numbers numbers_;                       // of the fill in progress
     const Interner* stemmed_by_ = nullptr;  // whose keys are remembered in stemmed_
     std::vector<Stemmed> stemmed_;  // by the token's key

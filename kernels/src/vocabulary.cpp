@@ -36,7 +36,7 @@ void Vocabulary::resize(std::size_t slots) {
 }
 
 void Vocabulary::clear() {
-    if (known_ > 0) std::fill(slots_.begin(), slots_.end(), kNone);
+    std::fill(slots_.begin(), slots_.end(), kNone);
     known_ = 0;
 }
 

@@ -1,4 +1,6 @@
-// Tokens of long texts as numbers of 16 bits: the place of each in a table that is kept from record to record.
+// Tokens of long texts as numbers of 16 bits: the place of each in a table that is kept from record to record, so that most
+// are known. What a key stands for may change from one record to the next: all that is asked of numbers is that equal
+// keys have equal ones and others have not.
 #pragma once
 
 #include <cstddef>
@@ -25,12 +27,11 @@ public:
 
     Small absent() const { return static_cast<Small>(slots_.size()); }
 
-    // Forgets all tokens: what comes may have the same keys for others.
-    void clear();
-
 private:
+    // Slots: with fewer at first, too many tokens are not at their own place; with more, they leave the second-level cache.
     static constexpr std::size_t kFirst = std::size_t{1} << 14, kMost = std::size_t{1} << 15;
 
+    void clear();
     void resize(std::size_t slots);
     std::size_t slot_of(Key key) const { return static_cast<std::size_t>((key * 0x9E3779B97F4A7C15ull) >> shift_); }
 

@@ -1,6 +1,6 @@
 #include "wide.hpp"
 
-#include <algorithm>
+#include <type_traits>
 
 namespace m4i {
 

@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <type_traits>
 #include <vector>
 
 #include "machine.hpp"
@@ -21,9 +20,6 @@ public:
 
     // `texts`: a hypothesis of at most kWide tokens, then its references.
     void compare(const TokensOf<Token>* texts, std::size_t references, std::int32_t* subsequence, Counts* matches, Counts& best);
-
-    // Keys that come may stand for other tokens than those before.
-    void forget() { vocabulary_.clear(); }
 
 private:
     void number(const TokensOf<Token>* texts, std::size_t count);
