@@ -1,6 +1,5 @@
 #include "vocabulary.hpp"
 
-#include <algorithm>
 #include <bit>
 
 namespace m4i {
@@ -15,29 +14,12 @@ Key key_of(Id token) { return Key{static_cast<std::uint32_t>(token)} + 1; }
 bool Vocabulary::make_room(std::size_t tokens) {
     if (2 * (known_ + tokens) <= slots_.size() && !slots_.empty()) [[likely]] return true;
     if (2 * tokens > kMost) return false;
-    if (2 * (known_ + tokens) > kMost) clear();
-    std::size_t slots = std::max(kFirst, slots_.size());
-    while (2 * (known_ + tokens) > slots) slots *= 2;
-    if (slots > slots_.size()) resize(slots);
-    return true;
-}
-
-void Vocabulary::resize(std::size_t slots) {
-    std::vector<Key> before(slots, kNone);
-    before.swap(slots_);
-    shift_ = 64 - std::countr_zero(slots);
-    const std::size_t mask = slots - 1;
-    for (const Key key : before) {
-        if (key == kNone) continue;
-        std::size_t slot = slot_of(key);
-        while (slots_[slot] != kNone) slot = (slot + 1) & mask;
-        slots_[slot] = key;
-    }
-}
-
-void Vocabulary::clear() {
-    std::fill(slots_.begin(), slots_.end(), kNone);
+    // What is common is soon known again.
+    const std::size_t slots = slots_.empty() && 2 * tokens <= kFirst ? kFirst : kMost;
+    slots_.assign(slots, kNone);
     known_ = 0;
+    shift_ = 64 - std::countr_zero(slots);
+    return true;
 }
 
 template <typename Token>
@@ -69,7 +51,7 @@ void Vocabulary::find(const Token* tokens, std::size_t count, Small* numbers) co
         const Key key = key_of(tokens[i]);
         std::size_t slot = slot_of(key);
         while (slots[slot] != key && slots[slot] != kNone) slot = (slot + 1) & mask;
-        numbers[i] = slots[slot] == key ? static_cast<Small>(slot) : absent();
+        numbers[i] = static_cast<Small>(slot);
     }
 }
 

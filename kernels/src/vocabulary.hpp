@@ -13,26 +13,25 @@ namespace m4i {
 
 class Vocabulary {
 public:
-    // Makes room for so many tokens more; where there are too many known, forgets all, and numbers before are no longer
-    // good. False where even then there is no room.
+    // Makes room for so many tokens more; where too many are known, forgets all, and numbers before are no longer good.
+    // False where even then there is no room.
     bool make_room(std::size_t tokens);
 
     // The numbers of tokens, which are learnt; only after make_room() for all of them.
     template <typename Token>
     void learn(const Token* tokens, std::size_t count, Small* numbers);
 
-    // The same without learning: absent() where a token was never learnt.
+    // The same without learning: one that was never learnt gets the number of none that was.
     template <typename Token>
     void find(const Token* tokens, std::size_t count, Small* numbers) const;
 
-    Small absent() const { return static_cast<Small>(slots_.size()); }
+    // Above all numbers.
+    std::size_t numbers() const { return slots_.size(); }
 
 private:
     // Slots: with fewer at first, too many tokens are not at their own place; with more, they leave the second-level cache.
     static constexpr std::size_t kFirst = std::size_t{1} << 14, kMost = std::size_t{1} << 15;
 
-    void clear();
-    void resize(std::size_t slots);
     std::size_t slot_of(Key key) const { return static_cast<std::size_t>((key * 0x9E3779B97F4A7C15ull) >> shift_); }
 
     std::vector<Key> slots_;  // none before there is a text; kNone where one is free; half of them at least are

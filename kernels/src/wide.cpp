@@ -26,8 +26,7 @@ void WideComparer<Token>::number(const TokensOf<Token>* texts, std::size_t count
             texts_.push_back({at, texts[i].length});
             at += texts[i].length;
         }
-        const std::size_t needed = std::size_t{vocabulary_.absent()} + 1;
-        if (local_.size() < needed) local_.resize(needed);
+        if (local_.size() < vocabulary_.numbers()) local_.resize(vocabulary_.numbers());
     }
 }
 
