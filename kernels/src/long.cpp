@@ -4,25 +4,19 @@ namespace m4i {
 
 template <typename Token>
 void LongComparer<Token>::compare(const TokensOf<Token>* texts, std::size_t references, Columns columns) {
-    dictionary_.fill(texts->keys, texts->length, hypothesis_);
-    const auto compare_each = [&](auto compare) {
-        for (std::size_t i = 0; i < references; ++i) {
-            dictionary_.look_up(texts[1 + i].keys, texts[1 + i].length, reference_);
-            const Overlap found = compare();
-            columns.matches[i] = found.matches;
-            columns.lcs[i] = found.subsequence;
-        }
-    };
-    if (hypothesis_.size() <= WideComparer::kMost) {
-        wide_.prepare(hypothesis_, dictionary_.size());
-        compare_each([&] { return wide_.compare(reference_); });
-        *columns.best_matches = wide_.best();
-    } else {
-        matcher_.prepare(hypothesis_, dictionary_.size());
-        subsequence_.prepare(hypothesis_, dictionary_.size());
-        compare_each([&] { return Overlap{subsequence_.length(reference_), matcher_.match(reference_)}; });
-        *columns.best_matches = matcher_.best();
+    if (texts->length <= kWide) {
+        wide_.compare(texts, references, columns.lcs, columns.matches, *columns.best_matches);
+        return;
     }
+    dictionary_.fill(texts->keys, texts->length, hypothesis_);
+    matcher_.prepare(hypothesis_, dictionary_.size());
+    subsequence_.prepare(hypothesis_, dictionary_.size());
+    for (std::size_t i = 0; i < references; ++i) {
+        dictionary_.look_up(texts[1 + i].keys, texts[1 + i].length, reference_);
+        columns.lcs[i] = subsequence_.length(reference_);
+        columns.matches[i] = matcher_.match(reference_);
+    }
+    *columns.best_matches = matcher_.best();
 }
 
 template <typename Token>

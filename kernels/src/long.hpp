@@ -71,6 +71,8 @@ private:
 template <typename Token>
 class LongComparer {
 public:
+    explicit LongComparer(const Machine& machine) : wide_(machine) {}
+
     // Writes lcs, matches and best_matches.
     void compare(const TokensOf<Token>* texts, std::size_t references, Columns columns);
 
@@ -81,7 +83,7 @@ private:
     Dictionary<Token> dictionary_;
     std::vector<std::int32_t> hypothesis_;
     std::vector<std::int32_t> reference_;
-    WideComparer wide_;
+    WideComparer<Token> wide_;
     NgramMatcher matcher_;
     LongestCommonSubsequence subsequence_;
 };

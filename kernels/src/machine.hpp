@@ -103,6 +103,26 @@ struct SmallResults {
     Used* taken;
 };
 
+inline constexpr std::size_t kWide = 1024;     // hypothesis tokens up to which compare_wide() works
+inline constexpr std::size_t kWideWords = kWide / 64;
+inline constexpr std::size_t kWidePiece = 512;  // reference tokens that are looked at together
+inline constexpr std::size_t kWideSlack = 64;   // numbers that may be written behind those that matter
+
+// A text of numbers that stand for its tokens: equal ones for equal tokens.
+struct NumberedText {
+    const Small* tokens;
+    std::size_t length;
+};
+
+// What compare_wide() works in; it need not be cleared.
+struct WideRoom {
+    alignas(64) std::uint64_t rows[(kWide + 1) * kWideWords];  // by token: where it stands in the hypothesis
+    alignas(64) std::uint32_t in_hypothesis[kWide + 1], in_reference[kWide + 1], best[kWide + 1];  // by token: how often
+    alignas(64) Small wanted[1 + kWidePiece + kWideSlack];
+    alignas(64) Small kept[kWidePiece + kWideSlack], joints[kWidePiece + kWideSlack];
+    Small* local;  // by number: 0, before and after; as long as the largest number needs
+};
+
 inline constexpr int kWeightBits = 22;  // of a filter's weights, behind the point
 
 // What each of `out` pixels of a row (or column) is made of: `count[i]` pixels of `in` from `first[i]` on.
@@ -149,6 +169,11 @@ struct Machine {
     // The subsequences alone.
     void (*subsequences)(const IdPair* pairs, std::size_t count, std::uint64_t* room, std::int32_t* lengths);
     void (*subsequences_small)(const SmallRecords& records, const SmallResults& results);
+
+    // Compares a hypothesis of at most kWide tokens, the first of `texts`, with its references, which may be of any length.
+    // `best`: the matches clipped by the best of the references.
+    void (*compare_wide)(const NumberedText* texts, std::size_t references, WideRoom& room, std::int32_t* subsequence,
+                         Counts* matches, Counts& best);
 
     // Copies numbers as Small; whether all of them are.
     bool (*narrow)(const Id* ids, std::size_t count, Small* out);

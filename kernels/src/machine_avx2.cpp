@@ -16,6 +16,7 @@ namespace {
 #include "machine_cut.inl"
 #include "machine_plain.inl"
 #include "machine_small.inl"
+#include "machine_wide.inl"
 #include "resample.inl"
 
 // Bytes below `bound`, as an unsigned comparison.
@@ -258,7 +259,7 @@ private:
 extern const Machine kAvx2;
 const Machine kAvx2{"avx2", cut_by<CutOne>, mark, pack_tokens, Kernels::compare<Key>,
                         Kernels::compare<Id>, compare_records<Ops, true>, Kernels::subsequences,
-                        compare_records<Ops, false>, narrow_ids, unite_used,
+                        compare_records<Ops, false>, compare_wide<PlainWide>, narrow_ids, unite_used,
                         read_plain<PlainBytes>, read_plain<PlainBytes>, resample_pixels};
 
 }  // namespace m4i

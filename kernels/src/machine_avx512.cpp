@@ -16,6 +16,7 @@ namespace {
 #include "machine_cut.inl"
 #include "machine_plain.inl"
 #include "machine_small.inl"
+#include "machine_wide.inl"
 #include "resample.inl"
 
 inline uint64_t between(__m512i bytes, char first, int count) {
@@ -349,6 +350,8 @@ private:
     }
 };
 
+#include "machine_wide512.inl"
+
 Counts unite(const Used* used, size_t count) {
     __m256i all = _mm256_setzero_si256();
     for (size_t i = 0; i < count; ++i) {
@@ -397,7 +400,7 @@ private:
 extern const Machine kAvx512;
 const Machine kAvx512{"avx512", cut_by<CutOne>, mark, pack_tokens, Kernels::compare<Key>,
                         Kernels::compare<Id>, compare_records<Ops, true>, Kernels::subsequences,
-                        compare_records<Ops, false>, narrow_ids, unite,
+                        compare_records<Ops, false>, compare_wide<Wide512>, narrow_ids, unite,
                         read_plain<PlainBytes>, read_plain<PlainBytes>, resample_pixels};
 
 }  // namespace m4i

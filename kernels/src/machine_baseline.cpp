@@ -15,6 +15,7 @@ namespace {
 #include "machine_cut.inl"
 #include "machine_plain.inl"
 #include "machine_small.inl"
+#include "machine_wide.inl"
 #include "resample.inl"
 
 constexpr unsigned char kWord = 1, kUpper = 2, kApostrophe = 4, kSpace = 8, kOther = 16;
@@ -155,7 +156,7 @@ struct PlainBytes {
 extern const Machine kBaseline;
 const Machine kBaseline{"baseline", cut_by<CutOne>, mark, pack_tokens, Kernels::compare<Key>,
                         Kernels::compare<Id>, compare_records<Ops, true>, Kernels::subsequences,
-                        compare_records<Ops, false>, narrow_ids, unite_used,
+                        compare_records<Ops, false>, compare_wide<PlainWide>, narrow_ids, unite_used,
                         read_plain<PlainBytes>, read_plain<PlainBytes>, resample_pixels};
 
 }  // namespace m4i

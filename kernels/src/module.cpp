@@ -20,7 +20,9 @@ using namespace m4i::python;
 namespace {
 
 constexpr std::size_t kTogether = 64;  // records compared at once: their texts and keys fit the first-level cache
-constexpr std::size_t kFewest = 32;    // records of a batch, but for the last: where little is left, each thread gets some
+constexpr std::size_t kLongText = 256;  // bytes; of such texts fewer fit it, so many bytes at once
+constexpr std::size_t kLongBytes = std::size_t{1} << 13;
+constexpr std::size_t kFewest = 32;  // records of a batch, but for the last: where little is left, each thread gets some
 
 struct Job {
     Batch batch;
@@ -34,13 +36,18 @@ struct Work {
     void operator()(const Job& job, m4i::Columns columns) {
         const m4i::Text* texts = job.batch.texts();
         const std::vector<std::uint32_t>& sizes = job.batch.sizes;
-        for (std::size_t first = 0, pair = 0; first < sizes.size(); first += kTogether) {
-            const std::size_t count = std::min(kTogether, sizes.size() - first);
-            comparer.compare(texts, sizes.data() + first, count, columns.from(first, pair));
-            for (std::size_t i = first; i < first + count; ++i) {
-                texts += sizes[i];
-                pair += sizes[i] - 1;
+        for (std::size_t first = 0, pair = 0; first < sizes.size();) {
+            std::size_t count = 0, bytes = 0, pairs = 0;
+            const m4i::Text* end = texts;
+            while (count < kTogether && first + count < sizes.size() && bytes < kLongBytes) {
+                pairs += sizes[first + count] - 1;
+                const m4i::Text* const next = end + sizes[first + count++];
+                for (; end < next; ++end) bytes += end->size > kLongText ? end->size : 0;
             }
+            comparer.compare(texts, sizes.data() + first, count, columns.from(first, pair));
+            texts = end;
+            first += count;
+            pair += pairs;
         }
     }
 };

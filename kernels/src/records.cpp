@@ -32,10 +32,12 @@ void RecordComparer<Token>::compare(const TokensOf<Token>* texts, const std::uin
         if (!pair_up(at, sizes[record])) long_.push_back(record);
     }
     used_.resize(pairs_.size());
-    if constexpr (std::is_same_v<Token, Key>) {
-        machine_.compare(pairs_.data(), pairs_.size(), room(), columns.lcs, columns.matches, used_.data());
-    } else {
-        machine_.compare_ids(pairs_.data(), pairs_.size(), room(), columns.lcs, columns.matches, used_.data());
+    if (long_.size() < records) {  // of reports all are long
+        if constexpr (std::is_same_v<Token, Key>) {
+            machine_.compare(pairs_.data(), pairs_.size(), room(), columns.lcs, columns.matches, used_.data());
+        } else {
+            machine_.compare_ids(pairs_.data(), pairs_.size(), room(), columns.lcs, columns.matches, used_.data());
+        }
     }
 
     std::size_t pair = 0;
@@ -44,7 +46,6 @@ void RecordComparer<Token>::compare(const TokensOf<Token>* texts, const std::uin
         const std::size_t references = sizes[record] - 1;
         Columns here = columns.from(record, pair);
         *here.hypothesis_length = *here.hypothesis_length_lcs = static_cast<std::int32_t>(texts->length);
-        *here.best_matches = machine_.unite(used_.data() + pair, references);
         Closest closest(texts->length);
         for (std::size_t i = 0; i < references; ++i) {
             const std::uint32_t other = texts[1 + i].length;
@@ -55,6 +56,8 @@ void RecordComparer<Token>::compare(const TokensOf<Token>* texts, const std::uin
         if (next_long != long_.end() && *next_long == record) {
             alone_.compare(texts, references, here);
             ++next_long;
+        } else {
+            *here.best_matches = machine_.unite(used_.data() + pair, references);
         }
         texts += sizes[record];
         pair += references;

@@ -15,7 +15,7 @@ namespace m4i {
 template <typename Token>
 class RecordComparer {
 public:
-    explicit RecordComparer(const Machine& machine) : machine_(machine) {}
+    explicit RecordComparer(const Machine& machine) : machine_(machine), alone_(machine) {}
 
     // `texts`: each record's hypothesis, then its references; `sizes`: texts of each record, at least one.
     void compare(const TokensOf<Token>* texts, const std::uint32_t* sizes, std::size_t records, Columns columns);

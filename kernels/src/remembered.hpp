@@ -14,7 +14,7 @@ namespace m4i {
 template <double (*Function)(double)>
 class Remembered {
 public:
-    Remembered() : entries_(std::make_unique<Entry[]>(kEntries)) {
+    Remembered() : entries_(std::make_unique_for_overwrite<Entry[]>(kEntries)) {
         std::fill_n(entries_.get(), kEntries, Entry{1.0, Function(1.0)});
     }
 

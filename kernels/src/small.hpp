@@ -14,7 +14,7 @@ namespace m4i {
 // One for each thread. Of records, `left_out` is the comparer's own to say.
 class SmallComparer {
 public:
-    explicit SmallComparer(const Machine& machine) : machine_(machine) {}
+    explicit SmallComparer(const Machine& machine) : machine_(machine), alone_(machine) {}
 
     // Some hundred records together are best.
     void compare(SmallRecords records, Columns columns);

@@ -1,43 +1,35 @@
-// Texts of some hundred tokens, reports say: a bit for each token of the hypothesis, in as many words as it takes.
+// Records whose hypothesis has some hundred tokens, reports say: tokens numbered, then compared by the machine.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "machine.hpp"
+#include "tokens.hpp"
+#include "vocabulary.hpp"
 
 namespace m4i {
 
-// What is counted between a hypothesis and one of its references.
-struct Overlap {
-    std::int32_t subsequence;
-    Counts matches;
-};
-
+// `Token`: Key, Id or Small.
+template <typename Token>
 class WideComparer {
 public:
-    static constexpr std::size_t kMost = 1024;  // tokens of a hypothesis
+    explicit WideComparer(const Machine& machine) : machine_(machine) {}
 
-    // `hypothesis`: numbers below `distinct`, at most kMost.
-    void prepare(const std::vector<std::int32_t>& hypothesis, std::size_t distinct);
-
-    // `reference`: numbers of the same dictionary, -1 for tokens that match nothing.
-    Overlap compare(const std::vector<std::int32_t>& reference);
-
-    // Matches clipped by the best of the references since prepare().
-    const Counts& best() const { return best_; }
+    // `texts`: a hypothesis of at most kWide tokens, then its references.
+    void compare(const TokensOf<Token>* texts, std::size_t references, std::int32_t* subsequence, Counts* matches, Counts& best);
 
 private:
-    template <std::size_t kWords>
-    Overlap compare_in(const std::vector<std::int32_t>& reference);
-    std::int32_t match_single_tokens();
+    void number(const TokensOf<Token>* texts, std::size_t count);
 
-    std::size_t words_ = 1;
-    std::vector<std::uint64_t> positions_;  // words_ a number: where it stands in the hypothesis; then words_ without a bit
-    std::vector<std::uint64_t> best_taken_;  // n-grams of order 2 to kOrders taken by any reference
-    std::vector<std::int32_t> in_hypothesis_, in_reference_, in_best_;  // by number: how often it stands there
-    Counts best_{};
+    const Machine& machine_;
+    Vocabulary vocabulary_;
+    std::vector<Small> numbers_;
+    std::vector<NumberedText> texts_;
+    std::vector<Small> local_;
+    std::unique_ptr<WideRoom> room_;
 };
 
 }  // namespace m4i
