@@ -23,17 +23,29 @@ constexpr std::size_t kTogether = 64;    // records compared at once
 constexpr std::size_t kChunk = 2048;     // records a thread takes at once: what they give stays in the second-level cache
 constexpr std::size_t kLeastChunk = 256;  // at the end, where each thread gets some of what is left
 
+// Whether numbers never fall, by more than an int32 holds neither: of differences the bits that any has; of one that is
+// negative the highest.
+bool rises(const std::int64_t* at, std::size_t count) {
+    std::uint64_t steps = 0;
+    for (std::size_t i = 0; i < count; ++i) steps |= static_cast<std::uint64_t>(at[i + 1]) - static_cast<std::uint64_t>(at[i]);
+    return steps <= std::uint64_t{std::numeric_limits<std::int32_t>::max()};
+}
+
 // Arrays of a caller; what is wrong with them was found before, here only memory is kept safe.
-IdTexts texts_of(const Integers& ids, const Offsets& offsets) {
+IdTexts whole_texts_of(const Integers& ids, const Offsets& offsets) {
     if (offsets.size() == 0) throw nb::value_error("offsets is empty");
     const std::size_t count = offsets.size() - 1;
     const std::int64_t* const at = offsets.data();
-    std::uint64_t lengths = 0;  // the bits that any has; of one that is negative the highest
-    for (std::size_t i = 0; i < count; ++i) lengths |= static_cast<std::uint64_t>(at[i + 1]) - static_cast<std::uint64_t>(at[i]);
-    const bool whole = at[0] == 0 && at[count] == static_cast<std::int64_t>(ids.size()) &&
-                       lengths <= std::uint64_t{std::numeric_limits<std::int32_t>::max()};
-    if (!whole) throw nb::value_error("ids and offsets do not fit each other");
+    if (at[0] != 0 || at[count] != static_cast<std::int64_t>(ids.size())) {
+        throw nb::value_error("ids and offsets do not fit each other");
+    }
     return {ids.data(), at, count};
+}
+
+IdTexts texts_of(const Integers& ids, const Offsets& offsets) {
+    const IdTexts texts = whole_texts_of(ids, offsets);
+    if (!rises(texts.offsets, texts.count)) throw nb::value_error("ids and offsets do not fit each other");
+    return texts;
 }
 
 // The same numbers in 16 bits, kShort more than there are, or none at all where they do not fit: nullptr.
@@ -54,11 +66,28 @@ struct Records {
 };
 
 Records records_of(IdTexts hypotheses, IdTexts references, const Offsets& rows) {
-    bool whole = rows.size() == hypotheses.count + 1 && rows.data()[0] == 0 &&
-                 rows.data()[hypotheses.count] == static_cast<std::int64_t>(references.count);
-    for (std::size_t i = 0; whole && i < hypotheses.count; ++i) whole = rows.data()[i] <= rows.data()[i + 1];
+    const bool whole = rows.size() == hypotheses.count + 1 && rows.data()[0] == 0 &&
+                       rows.data()[hypotheses.count] == static_cast<std::int64_t>(references.count);
     if (!whole) throw nb::value_error("rows do not fit the texts");
     return {hypotheses, references, rows.data()};
+}
+
+// Texts `first` to `last`.
+void check(const IdTexts& texts, std::size_t first, std::size_t last) {
+    const bool whole = texts.offsets[first] >= 0 && texts.offsets[last] <= texts.offsets[texts.count] &&
+                       rises(texts.offsets + first, last - first);
+    if (!whole) throw nb::value_error("ids and offsets do not fit each other");
+}
+
+// Records `first` to `last`, and by whoever reads these numbers next: looked through by one thread before all else, they
+// would have left its caches again.
+void check(const Records& records, std::size_t first, std::size_t last) {
+    const std::int64_t from = records.rows[first], to = records.rows[last];
+    const bool whole = from >= 0 && to <= static_cast<std::int64_t>(records.references.count) &&
+                       rises(records.rows + first, last - first);
+    if (!whole) throw nb::value_error("rows do not fit the texts");
+    check(records.hypotheses, first, last);
+    check(records.references, static_cast<std::size_t>(from), static_cast<std::size_t>(to));
 }
 
 // Some records of any numbers on their way to a comparer.
@@ -148,6 +177,7 @@ void for_groups(const Records& records, const Machine& machine, int threads, Wor
             SmallGroup narrow(machine);
             std::size_t begin, end;
             while (take(begin, end)) {
+                check(records, begin, end);
                 work.make_ready(begin, end);
                 if (!narrow.compare(records, begin, end, work)) wide.compare(records, begin, end, work);
             }
@@ -207,7 +237,7 @@ nb::dict id_statistics(Integers ids, SmallIntegers packed, Offsets offsets, Inte
                        SmallIntegers other_packed, Offsets other_offsets, Offsets rows, const char* name, int threads) {
     const Machine& machine = machine_of(name);
     check_threads(threads);
-    Records records = records_of(texts_of(ids, offsets), texts_of(other_ids, other_offsets), rows);
+    Records records = records_of(whole_texts_of(ids, offsets), whole_texts_of(other_ids, other_offsets), rows);
     records.said = small_of(packed, ids);
     records.wanted = small_of(other_packed, other_ids);
     const std::size_t count = records.count(), pairs = records.pairs();
@@ -236,7 +266,7 @@ nb::object id_subsequences(Integers ids, SmallIntegers packed, Offsets offsets, 
                            SmallIntegers other_packed, Offsets other_offsets, Offsets rows, const char* name, int threads) {
     const Machine& machine = machine_of(name);
     check_threads(threads);
-    Records records = records_of(texts_of(ids, offsets), texts_of(other_ids, other_offsets), rows);
+    Records records = records_of(whole_texts_of(ids, offsets), whole_texts_of(other_ids, other_offsets), rows);
     records.said = small_of(packed, ids);
     records.wanted = small_of(other_packed, other_ids);
     const std::size_t pairs = records.pairs();

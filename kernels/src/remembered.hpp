@@ -14,11 +14,9 @@ namespace m4i {
 template <double (*Function)(double)>
 class Remembered {
 public:
-    Remembered() : entries_(std::make_unique_for_overwrite<Entry[]>(kEntries)) {
-        std::fill_n(entries_.get(), kEntries, Entry{1.0, Function(1.0)});
-    }
-
     double operator()(double x) {
+        // Not before it is used: it may be made in another thread.
+        if (entries_ == nullptr) [[unlikely]] entries_ = of_this_thread();
         Entry& entry = entries_[(std::bit_cast<std::uint64_t>(x) * 0x9E3779B97F4A7C15ull) >> (64 - kBits)];
         if (std::bit_cast<std::uint64_t>(entry.argument) != std::bit_cast<std::uint64_t>(x)) entry = {x, Function(x)};
         return entry.value;
@@ -33,7 +31,17 @@ private:
         double value;
     };
 
-    std::unique_ptr<Entry[]> entries_;
+    // 64 KB that last as long as the thread does: to fill them for each call takes longer than a small call.
+    static Entry* of_this_thread() {
+        thread_local const std::unique_ptr<Entry[]> entries = [] {
+            auto made = std::make_unique_for_overwrite<Entry[]>(kEntries);
+            std::fill_n(made.get(), kEntries, Entry{1.0, Function(1.0)});
+            return made;
+        }();
+        return entries.get();
+    }
+
+    Entry* entries_ = nullptr;
 };
 
 inline double root2(double x) { return std::pow(x, 1.0 / 2); }

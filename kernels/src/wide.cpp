@@ -5,38 +5,44 @@
 namespace m4i {
 
 template <typename Token>
-void WideComparer<Token>::number(const TokensOf<Token>* texts, std::size_t count) {
+typename WideComparer<Token>::Kept& WideComparer<Token>::of_this_thread() {
+    thread_local Kept kept;
+    return kept;
+}
+
+template <typename Token>
+void WideComparer<Token>::number(const TokensOf<Token>* texts, std::size_t count, Kept& kept) {
     texts_.clear();
     if constexpr (std::is_same_v<Token, Small>) {
         for (std::size_t i = 0; i < count; ++i) texts_.push_back({texts[i].keys, texts[i].length});
-        if (local_.empty()) local_.resize(std::size_t{1} << 16);
+        if (kept.local.empty()) kept.local.resize(std::size_t{1} << 16);
     } else {
         std::size_t tokens = 0;
         for (std::size_t i = 0; i < count; ++i) tokens += texts[i].length;
         if (numbers_.size() < tokens) numbers_.resize(tokens);
-        const bool learn = vocabulary_.make_room(tokens);
-        if (!learn) vocabulary_.make_room(texts->length);
+        const bool learn = kept.vocabulary.make_room(tokens);
+        if (!learn) kept.vocabulary.make_room(texts->length);
         Small* at = numbers_.data();
         for (std::size_t i = 0; i < count; ++i) {
             if (learn || i == 0) {
-                vocabulary_.learn(texts[i].keys, texts[i].length, at);
+                kept.vocabulary.learn(texts[i].keys, texts[i].length, at);
             } else {
-                vocabulary_.find(texts[i].keys, texts[i].length, at);
+                kept.vocabulary.find(texts[i].keys, texts[i].length, at);
             }
             texts_.push_back({at, texts[i].length});
             at += texts[i].length;
         }
-        if (local_.size() < vocabulary_.numbers()) local_.resize(vocabulary_.numbers());
+        if (kept.local.size() < kept.vocabulary.numbers()) kept.local.resize(kept.vocabulary.numbers());
     }
 }
 
 template <typename Token>
 void WideComparer<Token>::compare(const TokensOf<Token>* texts, std::size_t references, std::int32_t* subsequence,
                                   Counts* matches, Counts& best) {
-    number(texts, references + 1);
-    if (room_ == nullptr) room_.reset(new WideRoom);  // not cleared: most of it is never touched
-    room_->local = local_.data();
-    machine_.compare_wide(texts_.data(), references, *room_, subsequence, matches, best);
+    Kept& kept = of_this_thread();
+    number(texts, references + 1, kept);
+    kept.room->local = kept.local.data();
+    machine_.compare_wide(texts_.data(), references, *kept.room, subsequence, matches, best);
 }
 
 template class WideComparer<Key>;

@@ -22,14 +22,20 @@ public:
     void compare(const TokensOf<Token>* texts, std::size_t references, std::int32_t* subsequence, Counts* matches, Counts& best);
 
 private:
-    void number(const TokensOf<Token>* texts, std::size_t count);
+    // Half a megabyte at most, that lasts as long as the thread does: a call on some hundred reports would spend a
+    // thirtieth of its time on getting it anew.
+    struct Kept {
+        Vocabulary vocabulary;
+        std::vector<Small> local;
+        std::unique_ptr<WideRoom> room{new WideRoom};  // not cleared: most of it is never touched
+    };
+    static Kept& of_this_thread();
+
+    void number(const TokensOf<Token>* texts, std::size_t count, Kept& kept);
 
     const Machine& machine_;
-    Vocabulary vocabulary_;
     std::vector<Small> numbers_;
     std::vector<NumberedText> texts_;
-    std::vector<Small> local_;
-    std::unique_ptr<WideRoom> room_;
 };
 
 }  // namespace m4i
