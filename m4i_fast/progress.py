@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 __all__ = ["hush", "progress", "say"]
+
+EVERY_S = 60.0
+"""Between two lines where there is no terminal: somebody may be watching a log."""
 
 _quiet = False
 
@@ -33,10 +37,8 @@ def progress(what: str, total: int | None, *, live: bool = True) -> Iterator[Cal
 
     ``live``: a thread draws it ten times a second; else it is drawn when it advances, and disturbs nothing in between.
 
-    Without a terminal nothing is drawn; one line with the wall time is printed at the end.
+    Without a terminal a line is printed a minute, and one with the wall time at the end.
     """
-    import time
-
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -46,7 +48,8 @@ def progress(what: str, total: int | None, *, live: bool = True) -> Iterator[Cal
         TimeRemainingColumn,
     )
 
-    started = time.perf_counter()
+    started = told = time.perf_counter()
+    done = 0
     console = _console()
     columns = (
         TextColumn("{task.description:<32}"),
@@ -61,6 +64,13 @@ def progress(what: str, total: int | None, *, live: bool = True) -> Iterator[Cal
         task = bar.add_task(what, total=total, note="")
 
         def advance(n: int = 1, note: str | None = None) -> None:
+            nonlocal done, told
+            done += n
+            now = time.perf_counter()
+            if not show and now - told >= EVERY_S:
+                told = now
+                of = "" if total is None else f" of {total:,}"
+                say(f"{what}: {done:,}{of} after {now - started:.0f} s" + (f", {note}" if note else ""))
             if note is None:
                 bar.update(task, advance=n)
             else:

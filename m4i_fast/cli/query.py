@@ -11,6 +11,7 @@ import typer
 from m4i_fast.cli import options
 
 if TYPE_CHECKING:
+    from m4i_fast.runs import StageReport
     from m4i_fast.stages.settings import EndpointSettings
 
 __all__ = ["query"]
@@ -21,6 +22,7 @@ Flag = typer.Option
 
 
 def query(
+    context: typer.Context,
     data: options.DataFile,
     out: Annotated[Path, Flag(help="Run folder; made if absent. The same command goes on where it stood.")],
     images: options.Images = None,
@@ -131,6 +133,7 @@ def query(
             where="query",
             cure="Give --engine FILE, or --endpoint URL with --protocol.",
         )
+    _refuse_idle(context, "--engine" if engine is not None else "--endpoint")
     target = engine if engine is not None else _endpoint(locals())
     settings = _settings(locals())
     need_vacant(out, own=("shadow", "heads", "split"), mark="records.parquet")
@@ -157,9 +160,9 @@ def query(
     with open_run(out) as run:
         done = query_stage(run, target, settings, again=again, refresh=refresh)
     if json:
-        render.emit_json(done.facts | {"kept": done.kept, "wall_s": done.wall_s, "run": str(out)})
+        render.emit_json(_told(done) | {"run": str(out)})
     else:
-        render.facts("", {"run": out, **_readable(done.facts)})
+        render.facts("", {"run": out, **_readable(_told(done))})
         print(f"next: m4i-fast overlap {out}")
 
 
@@ -173,6 +176,37 @@ _TIMES = {
     "wait_write_s": "waiting for the disk",
     "held_s": "held back by the rate",
 }
+
+
+_OF_ENGINES = frozenset({"batch", "provider", "threads", "workers", "ray"})
+_OF_BOTH = frozenset(
+    {"data", "out", "engine", "endpoint", "images", "format", "samples", "augment", "dry_run", "again", "json", "quiet"}
+)
+
+
+def _refuse_idle(context: typer.Context, asked: str) -> None:
+    """Refuse options that would do nothing: a budget that is not kept is worse than none.
+
+    Raises:
+        ConfigError: one that was given is of the other kind of captioner.
+    """
+    from m4i_fast.errors import ConfigError
+
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    given = {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
+    idle = given - _OF_BOTH - _OF_ENGINES if asked == "--engine" else given & _OF_ENGINES
+    if idle:
+        name = min(idle).replace("_", "-")
+        raise ConfigError(f"--{name} does nothing with {asked}", where="query", cure="Leave it out.")
+
+
+def _told(done: StageReport) -> dict[str, Any]:
+    """The facts of a query; of one that had ended before, that nothing was asked now."""
+    if not done.kept:
+        return done.facts | {"wall_s": done.wall_s, "already_done": False}
+    times = dict.fromkeys(_TIMES.keys() & done.facts.keys(), 0.0)
+    now = {"asked": 0, "kept": done.facts["asked"] + done.facts["kept"], "wall_s": 0.0, "already_done": True}
+    return done.facts | times | now | dict.fromkeys({"requests", "faults", "cached"} & done.facts.keys(), 0)
 
 
 def _readable(facts: dict[str, Any]) -> dict[str, Any]:

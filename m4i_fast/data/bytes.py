@@ -5,7 +5,6 @@ What cannot be read is a reason in words, never an exception: one bad picture is
 
 from __future__ import annotations
 
-import time
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,14 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 from types import TracebackType
 from typing import Any, Self
 
 from m4i_fast.data.cells import CellFile
 from m4i_fast.data.files import open_regular, why_unreadable
 from m4i_fast.data.locators import Cell, Member, Whole, is_url, parse_locator
-from m4i_fast.data.stores import filesystem, why_refused, why_unfetched
+from m4i_fast.data.stores import NOT_FETCHED, filesystem, why_refused, why_unfetched
 from m4i_fast.errors import DataError, UserError
 
 __all__ = ["EMPTY", "MAX_BYTES", "TOO_LONG", "ImageReader"]
@@ -65,6 +64,7 @@ class ImageReader:
         self._limit = open_files
         self._held: OrderedDict[tuple[type, str], _Held] = OrderedDict()
         self._lock = Lock()
+        self._stopped = Event()
 
     def __enter__(self) -> Self:
         return self
@@ -73,6 +73,10 @@ class ImageReader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def stop(self) -> None:
+        """Begin nothing more: what is not fetched yet gets a reason, at once. For whoever wants to end."""
+        self._stopped.set()
 
     def close(self) -> None:
         """Wait for what is under way and close all files; the reader is of no use afterwards."""
@@ -121,7 +125,7 @@ class ImageReader:
 
     def _whole(self, container: str, index: int, found: list[bytes | str]) -> None:
         if is_url(container):
-            content = _fetched(container, 0, MAX_BYTES + 1)
+            content = self._fetched(container, 0, MAX_BYTES + 1)
         else:
             try:
                 with open_regular(container) as file:
@@ -134,7 +138,7 @@ class ImageReader:
 
     def _members(self, container: str, span: Sequence[tuple[int, Member]], found: list[bytes | str]) -> None:
         start, stop = span[0][1].offset, max(member.offset + member.length for _, member in span)
-        content = _fetched(container, start, stop) if is_url(container) else self._slice(container, start, stop)
+        content = self._fetched(container, start, stop) if is_url(container) else self._slice(container, start, stop)
         for index, member in span:
             if isinstance(content, str):
                 found[index] = content
@@ -165,7 +169,7 @@ class ImageReader:
                     del left[place]
             return None
 
-        reason = _tried(attempt, container)
+        reason = self._tried(attempt, container)
         for index, _ in left.values():
             found[index] = reason or "image cannot be read"
 
@@ -193,6 +197,44 @@ class ImageReader:
                 for name in idle[: max(0, len(self._held) - self._limit)]:
                     _close(self._held.pop(name))
 
+    def _fetched(self, url: str, start: int, stop: int) -> bytes | str:
+        """Bytes ``start`` to ``stop`` of an object, fewer where it ends before, or the reason why there are none."""
+
+        def attempt() -> bytes:
+            files, path = filesystem(url)
+            try:
+                content: bytes = files.cat_file(path, start=start, end=stop)
+            except Exception:
+                # A range of an empty object is refused by some stores in words of their own.
+                if not start and files.size(path) == 0:
+                    return b""
+                raise
+            return content
+
+        content: bytes | str = self._tried(attempt, url)
+        return content
+
+    def _tried(self, attempt: Callable[[], Any], container: str) -> Any:
+        """``attempt()``, or a reason; what may pass is tried again, and nothing for ever."""
+        for left in reversed(range(TRIES)):
+            if self._stopped.is_set() and is_url(container):
+                return f"{NOT_FETCHED} (the command was stopped)"
+            try:
+                return attempt()
+            except DataError as error:
+                return f"{error.what} ({Path(container).name})"
+            except UserError:
+                raise  # a package is missing
+            except Exception as error:  # a store's client raises what it likes
+                if not is_url(container):
+                    known = isinstance(error, OSError) and error.errno is not None
+                    return why_unreadable(error) if known else f"image cannot be read ({error})"
+                reason, passing = why_unfetched(error)
+                if not passing or not left:
+                    return reason
+                self._stopped.wait(PAUSE_S * 2 ** (TRIES - 1 - left))
+        raise AssertionError
+
 
 def _spans(asked: Sequence[tuple[int, Member]]) -> Iterator[list[tuple[int, Member]]]:
     """Members in the order of their places, those together that one request can fetch."""
@@ -209,44 +251,6 @@ def _spans(asked: Sequence[tuple[int, Member]]) -> Iterator[list[tuple[int, Memb
         stop = end
     if span:
         yield span
-
-
-def _fetched(url: str, start: int, stop: int) -> bytes | str:
-    """Bytes ``start`` to ``stop`` of an object, fewer where it ends before, or the reason why there are none."""
-
-    def attempt() -> bytes:
-        files, path = filesystem(url)
-        try:
-            content: bytes = files.cat_file(path, start=start, end=stop)
-        except Exception:
-            # A range of an empty object is refused by some stores in words of their own.
-            if not start and files.size(path) == 0:
-                return b""
-            raise
-        return content
-
-    content: bytes | str = _tried(attempt, url)
-    return content
-
-
-def _tried(attempt: Callable[[], Any], container: str) -> Any:
-    """``attempt()``, or a reason; what may pass is tried again, and nothing for ever."""
-    for left in reversed(range(TRIES)):
-        try:
-            return attempt()
-        except DataError as error:
-            return f"{error.what} ({Path(container).name})"
-        except UserError:
-            raise  # a package is missing
-        except Exception as error:  # a store's client raises what it likes
-            if not is_url(container):
-                known = isinstance(error, OSError) and error.errno is not None
-                return why_unreadable(error) if known else f"image cannot be read ({error})"
-            reason, passing = why_unfetched(error)
-            if not passing or not left:
-                return reason
-            time.sleep(PAUSE_S * 2 ** (TRIES - 1 - left))
-    raise AssertionError
 
 
 def _close(held: _Held) -> None:

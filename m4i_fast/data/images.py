@@ -37,6 +37,7 @@ __all__ = [
     "decode",
     "decode_bytes",
     "decode_small",
+    "need_size",
     "resized",
     "rgb_picture",
     "tame_pillow",
@@ -203,12 +204,28 @@ def rgb_picture(file: BinaryIO, *, hint: int | None = None) -> Image.Image:
         raise _KnownError(TOO_LONG)
     file.seek(0)
     with Image.open(file, formats=_formats()) as image:
-        if image.width * image.height > MAX_PIXELS:
-            raise _TooLargeError(f"image of {image.width} x {image.height} pixels is too large")
+        _need_size(image)
         if hint is not None and image.format in {"JPEG", "MPO"}:
             image.draft(None, (hint, hint))
         image.load()
         return _rgb(_upright(image))
+
+
+def need_size(content: bytes) -> None:
+    """Refuse a picture of more pixels than ``MAX_PIXELS`` by its header. Call ``tame_pillow`` once before.
+
+    Raises:
+        Exception: as ``rgb_picture``, or the header cannot be read.
+    """
+    from PIL import Image
+
+    with Image.open(io.BytesIO(content), formats=_formats()) as image:
+        _need_size(image)
+
+
+def _need_size(image: Image.Image) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        raise _TooLargeError(f"image of {image.width} x {image.height} pixels is too large")
 
 
 def resized(picture: Image.Image, size: int) -> npt.NDArray[np.uint8]:

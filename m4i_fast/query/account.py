@@ -41,13 +41,12 @@ class Allowance:
     price_prompt_token: float = 0.0
     price_completion_token: float = 0.0
 
-    def budget(self, *, max_tokens: int, queries: int = 0, spent_cost: float = 0.0) -> Budget:
+    def budget(self, *, max_tokens: int, **spent: Any) -> Budget:
         """What is left of it.
 
         Args:
             max_tokens: of an answer, as asked for.
-            queries: sent already.
-            spent_cost: already.
+            spent: already: ``queries``, ``spent_cost`` and other fields of ``Budget``.
 
         Raises:
             ConfigError: a number is negative or none, or a cost is limited without a price.
@@ -59,8 +58,7 @@ class Allowance:
             price_prompt_token=self.price_prompt_token,
             price_completion_token=self.price_completion_token,
             max_tokens=max_tokens,
-            queries=queries,
-            spent_cost=spent_cost,
+            **spent,
         )
 
     @property
@@ -84,15 +82,25 @@ class Account:
         self._ledger = ledger
         self._prices = allowed.prices
         held: dict[str, Any] = ledger.recall("spent") or {"queries": 0, "cost": 0.0, "prices": allowed.prices}
+        # Runs of earlier versions kept no sums, and what their looks took is not known.
+        counted = ledger.spent()
+        prompts, completions = held.get("tokens", (counted.prompt_tokens, counted.completion_tokens))
         cost = held["cost"]
         if held["prices"] != allowed.prices:
-            counted = ledger.spent()
             cost = (
                 held["queries"] * allowed.price_query
-                + counted.prompt_tokens * allowed.price_prompt_token
-                + counted.completion_tokens * allowed.price_completion_token
+                + prompts * allowed.price_prompt_token
+                + completions * allowed.price_completion_token
             )
-        self._budget = allowed.budget(max_tokens=max_tokens, queries=held["queries"], spent_cost=cost)
+        self._budget = allowed.budget(
+            max_tokens=max_tokens,
+            queries=held["queries"],
+            prompt_tokens=prompts,
+            completion_tokens=completions,
+            most_seen=held.get("most_prompt_tokens", 0),
+            spent_cost=cost,
+        )
+        self._ended = asyncio.Event()
         self._waiting: list[int] = []
         self._waiters: list[asyncio.Future[None]] = []
         self._given_back: list[int] = []
@@ -101,14 +109,19 @@ class Account:
     async def take(self, questions: Sequence[int], queries: int) -> bool:
         """Whether so many queries may be sent; if so they are paid and noted when this returns.
 
+        What is out is reckoned at its most; where that is too much, this waits until it is known.
+
         Cancelled, it takes nothing.
 
         Args:
             questions: that they are attempts at; none where nothing of the run is asked.
             queries: pictures that are sent.
         """
-        if not self._budget.take(queries):
-            return False
+        while not self._budget.take(queries):
+            if not self._budget.may_suffice(queries):
+                return False
+            self._ended.clear()
+            await self._ended.wait()
         loop = asyncio.get_running_loop()
         if not self._waiters:
             loop.call_at(self._committed_s + GROUP_S, self._commit)
@@ -130,14 +143,17 @@ class Account:
         """What ``take`` was given will not be sent; the ledger is told by ``close``."""
         self._budget.untake(queries)
         self._given_back += questions
+        self._ended.set()
 
     def unsent(self, queries: int) -> None:
         """So many of those that were taken were not needed."""
         self._budget.untake(queries)
+        self._ended.set()
 
     def ended(self, reply: Reply | None) -> None:
         """One query that was taken has ended; None: without an answer."""
         self._budget.spent(reply)
+        self._ended.set()
 
     def close(self) -> None:
         """Note what was spent in the end."""
@@ -160,12 +176,28 @@ class Account:
         """Whether anything is limited or has a price."""
         return self._budget.max_queries is not None or bool(self._budget.cost)
 
+    @property
+    def next_cost(self) -> float:
+        """What one more query may cost at most."""
+        return self._budget.next_cost
+
+    @property
+    def tokens(self) -> tuple[int, int]:
+        """Of prompts and of answers, over the whole run, looks included."""
+        return self._budget.prompt_tokens, self._budget.completion_tokens
+
     def __str__(self) -> str:
         cost = f", cost {self.cost:.4g}" if self.cost else ""
         return f"{self.queries} queries{cost}"
 
     def _facts(self) -> dict[str, Any]:
-        return {"queries": self._budget.queries, "cost": self._budget.cost_at_most, "prices": self._prices}
+        return {
+            "queries": self._budget.queries,
+            "cost": self._budget.cost_at_most,
+            "prices": self._prices,
+            "tokens": self._budget.tokens_at_most,
+            "most_prompt_tokens": self._budget.most_seen,
+        }
 
     def _commit(self) -> None:
         if not self._waiters:

@@ -119,11 +119,15 @@ class Canary:
     async def answer(self, picture: Picture, request_id: str, *, attempts: int = ATTEMPTS) -> Reply | None:
         """What the model says of one picture; None where there is no answer, or no money for one."""
         for attempt in range(1, attempts + 1):
-            await self._pace.slot()
-            mark = time.monotonic()
+            # Paid first, as all queries are: who waited for money in a slot would keep those out that are paid.
             if not await self._account.take([], 1):
-                self._pace.done(0.0, None)
                 return None
+            try:
+                await self._pace.slot()
+            except asyncio.CancelledError:
+                self._account.give_back([], 1)
+                raise
+            mark = time.monotonic()
             try:
                 (reply,) = await self._endpoint.ask([picture], request_id=request_id)
             except Busy as fault:

@@ -176,7 +176,6 @@ class _Job:
                 end_whole_parts(ledger, plan)
             need_all(ledger, plan)
             errors = sum(ledger.ended().values())
-            counted = ledger.spent()
         return QueryReport(
             rows=len(self.records),
             errors=errors,
@@ -195,8 +194,8 @@ class _Job:
                 held_s=tally.held_s,
                 queries=account.queries,
                 cost=account.cost,
-                prompt_tokens=counted.prompt_tokens,
-                completion_tokens=counted.completion_tokens,
+                prompt_tokens=account.tokens[0],
+                completion_tokens=account.tokens[1],
             ),
         )
 

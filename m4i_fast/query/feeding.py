@@ -134,4 +134,5 @@ def feeding(
         try:
             yield Feed(pool, batches, size, ahead, threads, work or partial(fill, reader=reader))
         finally:
+            reader.stop()  # a store that is down would keep each thread for minutes
             pool.shutdown(cancel_futures=True)

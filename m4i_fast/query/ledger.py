@@ -13,7 +13,7 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from m4i_fast.errors import RunError, RunFailed
 
-__all__ = ["NAME", "Answer", "Ledger", "Said", "Spent", "open_ledger"]
+__all__ = ["NAME", "Answer", "Ledger", "Said", "Spent", "open_ledger", "void_reason"]
 
 NAME = "ledger.sqlite"
 BUSY_S = 60.0
@@ -128,6 +128,20 @@ class Spent:
     queries: int
     prompt_tokens: int
     completion_tokens: int
+
+
+def void_reason(path: Path) -> str | None:
+    """Why the run of a ledger was declared void; None where it was not, or there is no ledger. Nothing is written."""
+    if not path.exists():
+        return None
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=BUSY_S)) as db:
+            row = db.execute("SELECT value FROM meta WHERE key = 'void'").fetchone()
+    except sqlite3.Error as error:
+        raise RunError(
+            f"the ledger cannot be read ({error})", where=path, cure="If it is damaged, ask anew with --again."
+        ) from error
+    return None if row is None else str(json.loads(row[0]))
 
 
 class Ledger:

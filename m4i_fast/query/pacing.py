@@ -219,6 +219,9 @@ class Budget:
         max_tokens: of an answer, as asked for.
         most_prompt_tokens: of a prompt, until the first answer tells: a guess on the safe side.
         queries: sent so far, those of earlier runs included.
+        prompt_tokens: of all that has ended so far, earlier runs and those that only looked included.
+        completion_tokens: likewise.
+        most_seen: tokens of the largest prompt so far; 0: none was counted yet.
         spent_cost: so far, earlier runs included.
 
     Raises:
@@ -233,9 +236,11 @@ class Budget:
     max_tokens: int = 64
     most_prompt_tokens: int = 2048
     queries: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    most_seen: int = 0
     spent_cost: float = 0.0
     _out: int = 0
-    _most_seen: int = 0
     _cost: Decimal = Decimal(0)
     _each: Decimal = Decimal(0)
     _prompt: Decimal = Decimal(0)
@@ -268,6 +273,11 @@ class Budget:
         ahead = n * self._each + (self._out + n) * self._tokens_each()
         return self._cost + ahead <= _exact(self.max_cost)
 
+    def may_suffice(self, n: int = 1) -> bool:
+        """Whether there may be room for ``n`` when it is known what those that are out have cost."""
+        allowed = self.max_queries is None or self.queries + n <= self.max_queries
+        return allowed and self._out > 0
+
     def take(self, n: int = 1) -> bool:
         """Whether ``n`` more queries may be sent; if so they are counted as sent."""
         if not self.room(n):
@@ -287,8 +297,21 @@ class Budget:
         prompt = self._prompt_tokens() if reply.prompt_tokens is None else reply.prompt_tokens
         completion = self.max_tokens if reply.completion_tokens is None else reply.completion_tokens
         self._cost += prompt * self._prompt + completion * self._completion
+        self.prompt_tokens += prompt
+        self.completion_tokens += completion
         if reply.prompt_tokens is not None:
-            self._most_seen = max(self._most_seen, prompt)
+            self.most_seen = max(self.most_seen, prompt)
+
+    @property
+    def tokens_at_most(self) -> tuple[int, int]:
+        """Of prompts and of answers, all that is out at its most."""
+        prompts = self.prompt_tokens + self._out * self._prompt_tokens()
+        return prompts, self.completion_tokens + self._out * self.max_tokens
+
+    @property
+    def next_cost(self) -> float:
+        """What one more query is reckoned at."""
+        return float(self._each + self._tokens_each())
 
     @property
     def cost(self) -> float:
@@ -309,7 +332,7 @@ class Budget:
         return self._prompt_tokens() * self._prompt + self.max_tokens * self._completion
 
     def _prompt_tokens(self) -> int:
-        return self._most_seen or self.most_prompt_tokens
+        return self.most_seen or self.most_prompt_tokens
 
 
 def backoff_s(attempt: int, retry_after_s: float | None, rng: np.random.Generator) -> float:

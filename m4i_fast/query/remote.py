@@ -127,6 +127,7 @@ async def ask_endpoint(
             try:
                 await asker.work()
             finally:
+                reader.stop()
                 tally.clock.read_s, tally.held_s = reading.read_s, pace.facts()["waited_s"]
         tally.clock.write_s, tally.clock.wait_write_s = writer.write_s, writer.wait_s
     except _NoMoneyError:
@@ -134,8 +135,9 @@ async def ask_endpoint(
     else:
         return tally
     missing = plan.questions - plan.answered(ledger)
+    each = f", and one more may cost {account.next_cost:.4g}" if account.cost else ""
     raise BudgetSpent(
-        f"the budget has no room for one more query ({account} so far), "
+        f"the budget has no room for one more query ({account} so far{each}), "
         f"and {missing} of {plan.questions} answers are missing",
         cure="Give more with --max-queries or --max-cost, and run the same command again: what was paid is kept.",
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from m4i_fast.data.bytes import ImageReader
-from m4i_fast.data.images import resized, rgb_picture, why_undecodable
+from m4i_fast.data.images import need_size, resized, rgb_picture, why_undecodable
 from m4i_fast.data.variants import varied
 from m4i_fast.engines.endpoints import Endpoint, Picture
 from m4i_fast.query.pictures import Wanted, read_images
@@ -19,6 +19,8 @@ from m4i_fast.query.pictures import Wanted, read_images
 __all__ = ["Sendable", "sendable"]
 
 JPEG_QUALITY = 95
+LEAST_BOMB = 128 << 10
+"""Bytes of a JPEG below which it cannot have too many pixels: each block of 8 x 8 takes a bit at least."""
 
 _KINDS = (
     (b"\xff\xd8\xff", "image/jpeg", b"\xff\xd9"),
@@ -66,6 +68,8 @@ def _one(wanted: Wanted, content: bytes | str, endpoint: Endpoint) -> Sendable:
             pixels = np.ascontiguousarray(resized(image, endpoint.image_size or 0))
             return Sendable(wanted, Picture(b"", pixels=pixels, sample=ask.sample), None, digest)
         kind = _kind(content)
+        if kind != "image/jpeg" or len(content) >= LEAST_BOMB:
+            need_size(content)
         if ask.variant or kind not in endpoint.media_types:
             image = varied(rgb_picture(io.BytesIO(content)), ask.variant, key=digest.hex(), sample=ask.sample)
             content, kind = _encoded(image, endpoint)

@@ -67,8 +67,10 @@ def need_current(run: Run, *stages: str) -> None:
         stages: names, the earliest first: the first that must be done again is the one that the message names.
 
     Raises:
-        RunError: a stage has not ended, or a file it read or wrote has changed or gone since.
+        RunError: a stage has not ended, or a file it read or wrote has changed or gone since; or the run is void: not
+            one model has answered.
     """
+    _need_valid(run)
     for stage in stages:
         stamp = run.stamp(stage)
         if stamp is None and stage == "query":
@@ -87,6 +89,18 @@ def need_current(run: Run, *stages: str) -> None:
                 where=run.root,
                 cure=f"Run first: {made_by(run, stage)}",
             )
+
+
+def _need_valid(run: Run) -> None:
+    from m4i_fast.query import ledger
+
+    reason = ledger.void_reason(run.path(ledger.NAME))
+    if reason is not None:
+        raise RunError(
+            f"this run is void: {reason}",
+            where=run.root,
+            cure="An audit is about one model: pin its version, and ask anew with: m4i-fast query ... --again",
+        )
 
 
 def need_scored(run: Run, *more: str) -> None:

@@ -198,6 +198,33 @@ def test_a_captioner_where_an_encoder_belongs(house: House, scored: Path, tmp_pa
     assert not list(scored.glob("embeddings/*.parquet"))
 
 
+DEPLOYED = ("--endpoint", "http://127.0.0.1:9", "--protocol", "hf")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("--engine", "x.onnx", "--max-queries", "5"), "--max-queries does nothing with --engine"),
+        (("--engine", "x.onnx", "--prompt", "hi"), "--prompt does nothing with --engine"),
+        (
+            ("--endpoint", "http://127.0.0.1:9", "--protocol", "hf", "--workers", "2"),
+            "--workers does nothing with --en",
+        ),
+        (
+            ("--endpoint", "http://127.0.0.1:9", "--protocol", "hf", "--batch", "8"),
+            "--batch does nothing with --endpoint",
+        ),
+    ],
+)
+def test_an_option_of_the_other_kind_of_captioner(
+    given: tuple[str, ...], said: str, house: House, tmp_path: Path
+) -> None:
+    done = m4i("query", house.data, *given, "--out", tmp_path / "run")
+    assert done.code == 2
+    assert said in done.err
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
 def test_a_provider_that_is_not_there(provider: str, house: House, tmp_path: Path) -> None:
     import onnxruntime

@@ -45,12 +45,13 @@ def _query(folder: Path, served: Served, out: Path, *more: object) -> tuple[obje
 def test_a_run_says_what_it_did_and_cost(folder: Path, tmp_path: Path) -> None:
     with caption_endpoint("openai") as served:
         told = m4i(*_query(folder, served, tmp_path / "run", "--price-query", "0.5", "--json")).json
-        assert (told["rows"], told["errors"], told["requests"], told["cached"], told["kept"]) == (30, 2, 28, 0, False)
+        assert (told["rows"], told["errors"], told["requests"], told["cached"], told["kept"]) == (30, 2, 28, 0, 0)
         assert told["queries"] == len(served.queries) == 28 + 9
         assert (told["cost"], told["prompt_tokens"], told["completion_tokens"]) == (18.5, 280, 112)
         assert told["provider"] == "openai: tiny"
         assert {"read_s", "infer_s", "write_s", "wait_s", "held_s"} <= told.keys()
-        assert m4i(*_query(folder, served, tmp_path / "run", "--json")).json["kept"] is True
+        again = m4i(*_query(folder, served, tmp_path / "run", "--json")).json
+        assert (again["already_done"], again["asked"], again["kept"], again["requests"]) == (True, 0, 30, 0)
         assert len(served.queries) == told["queries"]
         done = m4i(*_query(folder, served, tmp_path / "again"))
         assert len(served.questions) == 28, "the cache is on unless it is said otherwise"

@@ -40,7 +40,7 @@ def walked(house: House, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("attack", "score", run, "--heads", root / "heads"),
     ]
     for step in steps:
-        assert m4i(*step, "--json").json["kept"] is False, step
+        assert not m4i(*step, "--json").json["kept"], step
     labels.rename(split / "target/membership.parquet")
     last = m4i("evaluate", run, "--membership", split / "target/membership.parquet", "--json")
     assert last.json == json.loads((run / "result.json").read_text())

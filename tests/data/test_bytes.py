@@ -5,6 +5,7 @@ import io
 import os
 import tarfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -250,3 +251,21 @@ def test_copies_and_digests_of_what_is_no_file(tmp_path: Path, memory: Any) -> N
     with ImageReader() as reader:
         whole = image_digests(records, reader=reader)
     assert whole == [first, hashlib.sha256(png(200)).hexdigest(), first, hashlib.sha256(png(90)).hexdigest()]
+
+
+def test_a_reader_that_is_stopped_begins_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    class Down:
+        def cat_file(self, path: str, start: int, end: int) -> bytes:
+            asked.append(f"{path} {start} {end}")
+            reader.stop()
+            raise OSError("no route to the store")
+
+    monkeypatch.setattr("m4i_fast.data.bytes.filesystem", lambda url: (Down(), url))
+    began = time.perf_counter()
+    with ImageReader(threads=1) as reader:
+        found = reader.read([f"s3://box/{row}.jpg" for row in range(50)])
+    assert len(asked) == 1
+    assert time.perf_counter() - began < 5, "nobody waits to try again"
+    assert all(isinstance(reason, str) and reason.startswith("image file could not be fetched") for reason in found)

@@ -244,6 +244,18 @@ def test_folder_with_names_that_are_not_utf8(tmp_path: Path) -> None:
     write_records(tmp_path / "kept.parquet", records)
 
 
+def test_folder_with_names_that_hold_control_characters(tmp_path: Path) -> None:
+    for name in ("new\nline.jpg", "tab\t.jpg", "ok.jpg"):
+        (tmp_path / name).write_bytes(b"x")
+    records = read_records(tmp_path)
+    assert [(record.id, record.error) for record in records] == [
+        ("new\\nline.jpg", "the file's name holds a control character"),
+        ("ok.jpg", None),
+        ("tab\\t.jpg", "the file's name holds a control character"),
+    ]
+    write_records(tmp_path / "kept.parquet", records)
+
+
 def test_truncated_parquet(tmp_path: Path) -> None:
     pq.write_table(pa.table({"id": list(range(1000)), "image": ["a"] * 1000}), tmp_path / "a.parquet")
     whole = (tmp_path / "a.parquet").read_bytes()

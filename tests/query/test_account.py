@@ -87,6 +87,39 @@ def test_what_is_not_sent_after_all_is_neither_spent_nor_an_attempt(ledger: Ledg
     assert Account(ledger, Allowance(), max_tokens=1).queries == 3
 
 
+def test_what_is_out_is_waited_for_where_its_most_is_too_much(ledger: Ledger) -> None:
+    async def run() -> None:
+        account = Account(ledger, Allowance(max_cost=10, price_completion_token=1), max_tokens=6)
+        assert await account.take([1], 1)
+        second = asyncio.create_task(account.take([2], 1))
+        await asyncio.sleep(0.01)
+        assert not second.done(), "6 and 6 may be more than 10"
+        account.ended(Reply("a", prompt_tokens=0, completion_tokens=2))
+        assert await second, "2 and 6 are not"
+        account.ended(Reply("a", prompt_tokens=0, completion_tokens=3))
+        assert not await account.take([3], 1), "5 and 6 are, and nothing is out"
+        account.close()
+
+    asyncio.run(run())
+
+
+def test_other_prices_reckon_all_tokens_anew_and_the_largest_prompt_is_remembered(ledger: Ledger) -> None:
+    async def run() -> None:
+        account = Account(ledger, Allowance(price_prompt_token=1), max_tokens=4)
+        for questions in ([], [1], [2]):  # the first only looks: no row of the run has its tokens
+            assert await account.take(questions, 1)
+        account.ended(Reply("a", prompt_tokens=100, completion_tokens=7))
+        account.ended(Reply("a", prompt_tokens=120, completion_tokens=3))
+        account.ended(None)
+        account.close()
+
+    asyncio.run(run())
+    dearer = Account(ledger, Allowance(price_query=2, price_prompt_token=3, price_completion_token=10), max_tokens=4)
+    assert dearer.cost == 3 * 2 + 220 * 3 + 10 * 10
+    assert dearer.tokens == (220, 10)
+    assert dearer.next_cost == 2 + 120 * 3 + 4 * 10, "not 2,048 tokens, which is the guess before any was counted"
+
+
 def test_nothing_is_sent_that_cannot_be_noted(ledger: Ledger) -> None:
     async def run() -> None:
         account = Account(ledger, Allowance(), max_tokens=1)

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from m4i_fast.data import images
 from m4i_fast.data.bytes import ImageReader
 from m4i_fast.engines.endpoints import ModelIdentity, Picture, Reply
+from m4i_fast.query import sending
 from m4i_fast.query.asks import PLAIN, Ask
 from m4i_fast.query.pictures import Wanted
 from m4i_fast.query.sending import Sendable, sendable
@@ -137,3 +139,28 @@ def test_questions_keep_their_order(count: int, threads: int, tmp_path: Path) ->
         made = sendable(questions, Wants(), reader, pool, threads)
     assert [each.wanted.question for each in made] == list(range(count))
     assert [each.picture.content for each in made if each.picture is not None] == contents
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF", "JPEG", "WEBP"])
+def test_a_picture_of_too_many_pixels_is_not_sent(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "MAX_PIXELS", 400 * 400)
+    monkeypatch.setattr(sending, "LEAST_BOMB", 1000)
+    for size, error in (((400, 400), None), ((400, 401), "image is too large")):
+        _make(tmp_path / f"a.{kind}", kind, size)
+        made = _sent(tmp_path / f"a.{kind}", Wants())
+        assert (made.picture is None) == (error is not None)
+        assert (made.error or "").startswith(error or "")
+
+
+def test_a_jpeg_is_looked_at_only_where_it_could_hold_so_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for how in ({"optimize": True}, {"optimize": True, "progressive": True}):
+        blank = io.BytesIO()  # nothing is smaller for its pixels
+        Image.new("L", (2048, 2048)).save(blank, "JPEG", quality=1, **how)
+        assert len(blank.getvalue()) * images.MAX_PIXELS / 2048**2 > 2 * sending.LEAST_BOMB
+    looked: list[int] = []
+    monkeypatch.setattr(sending, "need_size", lambda content: looked.append(len(content)))
+    _make(tmp_path / "small.jpg", "JPEG", (100, 100))
+    _make(tmp_path / "large.jpg", "JPEG", (600, 600), quality=100)
+    for name in ("small.jpg", "large.jpg"):
+        assert _sent(tmp_path / name, Wants()).picture is not None
+    assert looked == [(tmp_path / "large.jpg").stat().st_size]

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from m4i_fast.errors import RunError
+from m4i_fast.query.ledger import open_ledger
 from m4i_fast.runs import Run, stage, write_json
 from m4i_fast.stages.standing import need_current
 
@@ -89,3 +90,17 @@ def test_a_stage_that_did_not_end_is_not_done(stamp: str, run: Run) -> None:
         write_json(path, ["nothing"])
     with pytest.raises(RunError, match=r"'overlap' has not ended in this run\. Run first: m4i-fast overlap"):
         need_current(run, "query", "overlap")
+
+
+def test_a_void_run_goes_no_further(run: Run) -> None:
+    with open_ledger(run.path("ledger.sqlite")) as ledger:
+        need_current(run, "query", "overlap", "attack-score")
+        ledger.remember("void", "another version answered")
+    with pytest.raises(RunError, match=r"this run is void: another version answered.*--again"):
+        need_current(run, "overlap")
+
+
+def test_a_ledger_that_cannot_be_read_is_no_leave_to_go_on(run: Run) -> None:
+    run.path("ledger.sqlite").write_bytes(b"no database at all" * 100)
+    with pytest.raises(RunError, match="the ledger cannot be read"):
+        need_current(run, "query")

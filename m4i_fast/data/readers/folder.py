@@ -20,22 +20,33 @@ SUFFIXES = (".jpg", ".jpeg", ".jpe", ".png", ".gif", ".bmp", ".webp", ".tif", ".
 def folder_rows(path: Source) -> Iterator[Row]:
     """One row an image file below the folder, ``id`` = its path inside, sorted; one folder's list in memory at a time.
 
-    A file whose name is not UTF-8 stays a record with its reason, the broken bytes replaced in its id.
+    A file whose name is not UTF-8 or holds a control character stays a record with its reason; both are escaped in its
+    id.
 
     Raises:
         DataError: a folder cannot be listed.
     """
     if isinstance(path, Remote):
         for name, size in _objects(path):
-            error = None if size else "image file is empty"
-            yield Row(str(path), {"id": identifier(name, where=path, what="file name")}, Found(f"{path}/{name}", error))
+            readable, odd = _readable(name)
+            error = odd or (None if size else "image file is empty")
+            values = {"id": identifier(readable, where=path, what="file name")}
+            yield Row(str(path), values, Found(f"{path}/{name}", error))
         return
     places = Places(path, None, beside=("",))
     for name in image_names(path):
         readable = os.fsencode(name).decode("utf-8", "backslashreplace")
-        error = None if readable == name else "the file's name is not UTF-8"
+        readable, odd = _readable(readable)
+        error = odd or (None if os.fsencode(name) == readable.encode() else "the file's name is not UTF-8")
         values = {"id": identifier(readable, where=path, what="file name"), "error": error}
         yield Row(str(path), values, places.find(readable))
+
+
+def _readable(name: str) -> tuple[str, str | None]:
+    """A name that can be an id, and why a record of it is none."""
+    if all(sign >= " " and sign != "\x7f" for sign in name):
+        return name, None
+    return ascii(name)[1:-1], "the file's name holds a control character"
 
 
 def image_names(folder: Path) -> Iterator[str]:

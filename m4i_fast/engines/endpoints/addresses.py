@@ -170,4 +170,7 @@ def _inner(address: Address) -> Address:
 
 
 def _shown(parts: SplitResult) -> str:
+    # Without a scheme it was not taken apart, and a key may stand before the @.
+    if "@" in parts.netloc + parts.path:
+        return "url"
     return f"{parts.scheme}:{parts.netloc or parts.path}"[:200] if parts.scheme else "url"

@@ -138,3 +138,10 @@ def test_places() -> None:
     local = {"http://localhost:1", "http://127.3.4.5/x", "http://[::1]:5", "https://a.localhost"}
     assert all(is_loopback(url) for url in local)
     assert not any(is_loopback(url) for url in ("http://10.0.0.1", "https://localhost.example.org"))
+
+
+@pytest.mark.parametrize("url", ["user:sk-secret@127.0.0.1/v1", "http:user:sk-secret@host", "x://a:sk-secret@h"])
+def test_a_key_before_an_at_sign_is_not_said_though_it_is_no_url(url: str) -> None:
+    with pytest.raises(EndpointError) as caught:
+        place_of(url)
+    assert "sk-secret" not in str(caught.value)
