@@ -47,7 +47,7 @@ def test_a_run_says_what_it_did_and_cost(folder: Path, tmp_path: Path) -> None:
         told = m4i(*_query(folder, served, tmp_path / "run", "--price-query", "0.5", "--json")).json
         assert (told["rows"], told["errors"], told["requests"], told["cached"], told["kept"]) == (30, 2, 28, 0, 0)
         assert told["queries"] == len(served.queries) == 28 + 9
-        assert (told["cost"], told["prompt_tokens"], told["completion_tokens"]) == (18.5, 280, 112)
+        assert (told["cost"], told["prompt_tokens"], told["completion_tokens"]) == (18.5, 370, 148)
         assert told["provider"] == "openai: tiny"
         assert {"read_s", "infer_s", "write_s", "wait_s", "held_s"} <= told.keys()
         again = m4i(*_query(folder, served, tmp_path / "run", "--json")).json
@@ -114,7 +114,8 @@ O = ("--protocol", "openai")  # noqa: E741 - beside E
         ((*E, *O, "--max-cost", "5"), ["max_cost", "nothing has a price"]),
         ((*E, *O, "--samples", "2"), ["2 samples", "--temperature"]),
         ((*E, *O, "--augment", "melt"), ["melt", "crop"]),
-        ((*E, *O, "--batch", "many"), ["--batch", "auto"]),
+        ((*E, *O, "--batch", "64"), ["--batch does nothing with --endpoint"]),
+        (("--engine", "x.onnx", "--batch", "many"), ["--batch", "auto"]),
         ((*E, *O, "--key-env", "NOT_SET_ANYWHERE"), ["NOT_SET_ANYWHERE", "read -rs"]),
         ((*E, *O, "--key-env", "sk-typed-here"), ["not the key"]),
         ((*E, *O, "--key-file", "none"), ["no file with a key"]),
