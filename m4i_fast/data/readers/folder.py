@@ -30,8 +30,8 @@ def folder_rows(path: Source) -> Iterator[Row]:
         for name, size in _objects(path):
             readable, odd = _readable(name)
             error = odd or (None if size else "image file is empty")
-            values = {"id": identifier(readable, where=path, what="file name")}
-            yield Row(str(path), values, Found(f"{path}/{name}", error))
+            identity = identifier(readable, where=path, what="file name")
+            yield Row(str(path), {"id": identity}, Found(f"{path}/{name}", error))
         return
     places = Places(path, None, beside=("",))
     for name in image_names(path):
