@@ -392,17 +392,21 @@ def test_the_attacks() -> None:
     assert all(f"`{family}`" in page for family in FAMILIES)
 
 
-def test_the_kernels_figures_are_those_of_the_bench() -> None:
+@pytest.mark.parametrize(
+    ("result", "page"),
+    [("overlap", "kernels/README.md"), ("query", "docs/performance.md"), ("scale", "docs/performance.md")],
+)
+def test_the_figures_of_a_page_are_those_of_the_bench(result: str, page: str) -> None:
     from m4i_fast.bench.figures import shown
 
-    run = json.loads((DOCS / "results" / "overlap.json").read_text(encoding="utf-8"))
-    table = [
-        f"| `{each['name']}` | {shown(each['value'])} {each['unit']} | {'≥' if each['at_least'] else '≤'} "
-        f"{shown(each['target'])} | {'yes' if each['holds'] else 'no'} |"
-        for each in run["figures"]
-        if each["target"] is not None
-    ]
-    assert "\n".join(table) in (ROOT / "kernels" / "README.md").read_text(encoding="utf-8")
+    run = json.loads((DOCS / "results" / f"{result}.json").read_text(encoding="utf-8"))
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for each in run["figures"]:
+        line = (
+            f"| `{each['name']}` | {shown(each['value'])} {each['unit']} | {'≥' if each['at_least'] else '≤'} "
+            f"{shown(each['target'])} | {'yes' if each['holds'] else 'no'} |"
+        )
+        assert each["target"] is None or line in text, line
 
 
 def test_the_recipes() -> None:
