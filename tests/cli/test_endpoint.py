@@ -111,6 +111,7 @@ O = ("--protocol", "openai")  # noqa: E741 - beside E
         ((*E, *O, "--concurrency", "0"), ["--concurrency"]),
         ((*E, *O, "--top-p", "0"), ["top_p"]),
         ((*E, *O, "--option", "broken"), ["--option broken", "KEY=JSON"]),
+        ((*E, *O, "--option", "temperature=0.9"), ["'temperature' has an option of its own", "--temperature"]),
         ((*E, *O, "--max-cost", "5"), ["max_cost", "nothing has a price"]),
         ((*E, *O, "--samples", "2"), ["2 samples", "--temperature"]),
         ((*E, *O, "--augment", "melt"), ["melt", "crop"]),

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from m4i_fast.engines.endpoints.identity import ModelIdentity
+from m4i_fast.errors import ConfigError
 
 __all__ = ["DEFAULT_PROMPT", "FILES", "Endpoint", "Generation", "Picture", "Reply", "TensorNames"]
 
@@ -32,6 +33,10 @@ class Generation:
         seed: of sample 0; sample k gets ``seed + k``. None: no seed is sent.
         options: sent as they are: into the body (openai) or the parameters (hf, kserve). They win over the fields
             above; a value of None takes a field away.
+
+    Raises:
+        ConfigError: an option sets the temperature or top_p, whose fields say whether answers are drawn: who looks
+            whether the model is the same, and the cache, go by them.
     """
 
     prompt: str | None = None
@@ -41,6 +46,12 @@ class Generation:
     top_p: float | None = None
     seed: int | None = 0
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("temperature", "top_p"):
+            if self.options.get(name) is not None:
+                flag = f"--{name.replace('_', '-')}"
+                raise ConfigError(f"'{name}' has an option of its own", where="--option", cure=f"Give {flag}.")
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
