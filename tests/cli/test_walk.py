@@ -161,10 +161,9 @@ def test_captions_of_changed_pictures_bring_further_attacks(house: House, walked
     assert result["recipes"]["views"] == "views|of:flipx1,cropx1|alike:rouge-score/words"
     heads = json.loads((tmp_path / "run/heads/stages/attack-fit.json").read_text())["facts"]["heads"]
     parts = {head["attack"]: head.get("parts", "") for head in heads}
-    assert all(
-        family in parts["ensemble"] for family in ("overlap 0.", "z 0.", "alignment 0.", "answer 0.", "views 0.")
-    )
-    assert "overlap" not in parts["pictures_only"]
+    free = {"z", "alignment", "views"}  # and not the model's own certainty: that is more than text
+    assert {part.split()[0] for part in parts["pictures_only"].split(", ")} == free
+    assert {part.split()[0] for part in parts["ensemble"].split(", ")} == {"overlap", *free}
     # Heads that look at more than another run holds are refused, with what to do.
     refused = m4i("attack", "score", walked, "--heads", tmp_path / "run/heads")
     assert refused.code == 2
