@@ -33,6 +33,9 @@ WINDOW = 16
 SLACK_S = 0.01
 """A request that is late by less than this does not delay the next: timers are that coarse."""
 
+CLOCK_S = 0.005
+"""A loop's clock may stand for some milliseconds: whoever asked for a pause is not asked again before its end."""
+
 BACKOFF_BASE_S = 0.5
 BACKOFF_CAP_S = 60.0
 
@@ -163,7 +166,8 @@ class Pace:
 
     def _overloaded(self, now: float, latency_s: float, fault: Busy) -> None:
         if fault.retry_after_s is not None:
-            self._paused_until_s = max(self._paused_until_s, now + min(fault.retry_after_s, LONGEST_WAIT_S))
+            wait_s = min(fault.retry_after_s, LONGEST_WAIT_S) + CLOCK_S
+            self._paused_until_s = max(self._paused_until_s, now + wait_s)
         self._decrease(now, latency_s)
 
     def _decrease(self, now: float, latency_s: float) -> bool:
