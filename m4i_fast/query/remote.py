@@ -309,9 +309,10 @@ class _Asker:
         """Pay and note one attempt, then wait until it may go out."""
         questions, queries = [row.question for row in rows], len(rows) + _spare(rows)
         async with self._ahead:
+            # Before it is noted: meanwhile another may be told that there is no money, and this one has it already.
+            self._paid.add(asyncio.current_task())
             if not await self._account.take(questions, queries):
                 raise _NoMoneyError
-            self._paid.add(asyncio.current_task())
             try:
                 await self._pace.slot()
             except asyncio.CancelledError:
