@@ -32,7 +32,9 @@ def test_the_command_of_the_page_gives_the_captions_of_the_library_over_a_stop_a
     assert answers(run) == [(file.name, text, None) for file, text in zip(pictures, wanted, strict=True)]
     usage = [completion(openai_server, picture)["usage"] for picture in pictures]
     for kind in ("prompt_tokens", "completion_tokens"):
-        assert done[kind] == sum(each[kind] for each in usage) > 0
+        of_answers = sum(each[kind] for each in usage)
+        assert ledger(run, f"SELECT SUM({kind}) FROM question") == [(of_answers,)]
+        assert done[kind] > of_answers > 0, "what only looked is paid, too"
 
 
 def test_a_broken_picture_is_a_row_with_its_reason(openai_server: Served, pictures: list[Path], tmp_path: Path) -> None:
