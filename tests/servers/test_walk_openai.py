@@ -31,10 +31,10 @@ def test_the_command_of_the_page_gives_the_captions_of_the_library_over_a_stop_a
     wanted = openai_server.expected(pictures)
     assert answers(run) == [(file.name, text, None) for file, text in zip(pictures, wanted, strict=True)]
     usage = [completion(openai_server, picture)["usage"] for picture in pictures]
-    for kind in ("prompt_tokens", "completion_tokens"):
-        of_answers = sum(each[kind] for each in usage)
-        assert ledger(run, f"SELECT SUM({kind}) FROM question") == [(of_answers,)]
-        assert done[kind] > of_answers > 0, "what only looked is paid, too"
+    of_answers = tuple(sum(each[kind] for each in usage) for kind in ("prompt_tokens", "completion_tokens"))
+    assert ledger(run, "SELECT SUM(prompt_tokens), SUM(completion_tokens) FROM question") == [of_answers]
+    assert done["prompt_tokens"] > of_answers[0] > 0, "what only looked is paid, too"
+    assert done["completion_tokens"] > of_answers[1] > 0
 
 
 def test_a_broken_picture_is_a_row_with_its_reason(openai_server: Served, pictures: list[Path], tmp_path: Path) -> None:
