@@ -82,9 +82,11 @@ class Account:
         self._ledger = ledger
         self._prices = allowed.prices
         held: dict[str, Any] = ledger.recall("spent") or {"queries": 0, "cost": 0.0, "prices": allowed.prices}
-        # Runs of earlier versions kept no sums, and what their looks took is not known.
-        counted = ledger.spent()
-        prompts, completions = held.get("tokens", (counted.prompt_tokens, counted.completion_tokens))
+        if "tokens" in held:
+            prompts, completions = held["tokens"]
+        else:  # runs of earlier versions kept no sums, and what their looks took is not known
+            counted = ledger.spent()
+            prompts, completions = counted.prompt_tokens, counted.completion_tokens
         cost = held["cost"]
         if held["prices"] != allowed.prices:
             cost = (
